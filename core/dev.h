@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a device is and everything it may touch.
+//
+// Life: alloc -> (configuration filled) -> realize -> [reset] -> start -> stop -> unrealize ->
+// free, driven by dev_*() below, which check the order. All under the machine lock.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cc.h"
+#include "core/list.h"
+#include "core/type.h"
+#include "core/verr.h"
+
+VV_BEGIN_DECLS
+
+struct accel;
+struct aspace;
+struct dev;
+struct gmem;
+struct irqchip;
+struct loop;
+struct pcibus;
+
+enum platform_event {
+	PLATFORM_POWER_OFF,   /* the guest asked for it */
+	PLATFORM_RESET,	      /* the guest asked for it */
+	PLATFORM_PANIC,	      /* the guest crashed; text says how */
+	PLATFORM_DEVICE_LOST, /* dev is gone or was reclaimed; text says which and why */
+	PLATFORM_QUIT,	      /* the user asked at the console */
+};
+
+/* Everything a device may touch; all borrowed, outliving every device. */
+struct platform {
+	struct aspace *mmio, *pio;
+	struct gmem *ram;
+	struct irqchip *irq;
+	struct accel *accel;
+	struct loop *loop;
+	struct pcibus *pci0; /* root bus */
+	/* Thread safe; acts later, from the loop. `dev` may be NULL, `text` is copied. */
+	void (*event)(void *opaque, enum platform_event ev, struct dev *dev, const char *text);
+	void *event_opaque;
+	bool dry_run; /* plan only: touch nothing that outlives us */
+};
+
+struct dev_ops {
+	int (*realize)(struct dev *d, struct verr *reterr); /* on failure undoes itself */
+	void (*unrealize)(struct dev *d);
+	void (*reset)(struct dev *d); /* power-on state; called before the first start, too; may be NULL */
+	int (*start)(struct dev *d, struct verr *reterr); /* may be NULL */
+	void (*stop)(struct dev *d);  /* no more DMA or interrupts after it; may be NULL */
+	/* Guest-visible plan for --dry-run, indented lines; may be NULL. */
+	void (*describe)(struct dev *d, FILE *out);
+	/* Drops windows onto memory that is gone; true if any was dropped. May be NULL. */
+	bool (*recheck)(struct dev *d);
+};
+
+enum dev_state { DEV_NEW, DEV_REALIZED, DEV_RUNNING };
+
+struct dev_type {
+	struct type_desc t;
+	const struct dev_ops *ops;
+	struct dev *(*alloc)(void); /* zeroed embedding struct; NULL: out of memory */
+	void (*free)(struct dev *d);
+	bool pci; /* sits on the PCI bus: takes the bus's shared properties, see pcidev.h */
+	bool user; /* may be named in --device (false: part of the machine) */
+};
+
+struct dev {
+	const struct dev_type *type;
+	const struct platform *plat; /* borrowed */
+	char id[64];		     /* "net0"; made up if not given: "vfio-pci.0" */
+	enum dev_state state;
+	void *cfg; /* type->t.cfg_size bytes, owned; the device's own struct */
+	struct list node; /* the machine's list */
+};
+
+/* A device of that type with `cfg` (from props_new, taken over even on failure; may be NULL when
+ * the type has no properties). */
+int dev_new(const struct dev_type *type, const struct platform *plat, const char *id, void *cfg,
+	    struct dev **ret, struct verr *reterr);
+void dev_free(struct dev *d); /* stops, unrealizes as needed; NULL allowed */
+int dev_realize(struct dev *d, struct verr *reterr); /* errors get the "type id: " prefix */
+void dev_unrealize(struct dev *d);
+void dev_reset(struct dev *d); /* realized or running */
+int dev_start(struct dev *d, struct verr *reterr);
+void dev_stop(struct dev *d);
+
+/* plat->event with this device. */
+void dev_event(struct dev *d, enum platform_event ev, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+VV_END_DECLS
