@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Buses of the guest: slots, bus numbers, two-phase BAR placement, INTx swizzle, hot add and
+// remove. Root bus and the secondary buses of bridges alike. Under the machine lock.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/cc.h"
+#include "core/list.h"
+#include "core/range.h"
+#include "core/verr.h"
+#include "pci/intx.h"
+#include "pci/pcidev.h"
+
+VV_BEGIN_DECLS
+
+struct pcibus {
+	char id[64];		 /* "pci.0", or the bridge's id */
+	struct pcidev *bridge;	 /* borrowed; NULL: root bus */
+	struct pcidev *fn[256];	 /* by devfn, borrowed */
+	uint8_t number;		 /* as numbered by pcibus_number(): the root's is 0 */
+	struct intx_lines *intx; /* root only */
+	struct aspace *mmio, *pio; /* root only; borrowed */
+	bool pcie;		 /* may hold PCIe functions */
+	bool only_slot0;	 /* below a root port */
+};
+
+void pcibus_init_root(struct pcibus *b, struct aspace *mmio, struct aspace *pio,
+		      struct intx_lines *intx);
+void pcibus_fini(struct pcibus *b); /* asserts empty */
+struct pcibus *pcibus_root(struct pcibus *b);
+/* By id, over the whole tree below `root`; NULL if none. */
+struct pcibus *pcibus_find(struct pcibus *root, const char *id);
+
+/* addr: "04", "04.1" or NULL (next free slot). -EBUSY names who is there. Function numbers > 0
+ * need function 0 to be multifunction. */
+int pcibus_add(struct pcibus *b, struct pcidev *pd, const char *addr, struct verr *reterr);
+void pcibus_remove(struct pcidev *pd);
+
+/* Guest accesses by the guest's current bus numbering (bridges' secondary/subordinate registers
+ * decide). Absent: all ones, writes vanish. */
+uint32_t pcibus_cfg_read(struct pcibus *root, uint8_t bus, uint8_t devfn, unsigned int off,
+			 unsigned int size);
+void pcibus_cfg_write(struct pcibus *root, uint8_t bus, uint8_t devfn, unsigned int off,
+		      uint32_t val, unsigned int size);
+struct pcidev *pcibus_lookup(struct pcibus *root, uint8_t bus, uint8_t devfn);
+
+/* What BAR placement may use. */
+struct pci_windows {
+	struct range io, mmio32; /* inclusive */
+	struct range mmio64;	 /* first == last == 0: none */
+};
+
+/* How much the BARs present need, rounded to their alignment, bridges' windows and hot-plug
+ * reserve included: to size the windows before ACPI is built. */
+struct pci_needs {
+	uint64_t io, mmio32, mmio64;
+	uint64_t mmio64_align; /* largest 64-bit BAR */
+};
+void pcibus_needs(struct pcibus *root, struct pci_needs *ret);
+/* Numbers buses, places every BAR (largest first) and programs BARs, bridge windows and COMMAND
+ * memory/I/O enables as firmware would. -ENOSPC names the BAR that does not fit, the window and
+ * the largest hole. Can be called again (after reset). */
+int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *reterr);
+/* Map as placed: one line per BAR and bridge window, for --dry-run. */
+void pcibus_describe(struct pcibus *root, FILE *out);
+
+/* Walks every function, parents first. Stops when each() returns non-zero. */
+int pcibus_walk(struct pcibus *root, int (*each)(void *ctx, struct pcidev *pd), void *ctx);
+/* Root-bus device number and pin (0..3) a function's pin ends up on. */
+void pcibus_swizzle(const struct pcidev *pd, unsigned int *ret_dev, unsigned int *ret_pin);
+
+VV_END_DECLS

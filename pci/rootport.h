@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PCIe root port with a hot-plug slot: "pcie-root-port". Presence, link state, attention and
+// command-completed events as PCIe 6.0 6.7 and 7.5.3 say; interrupt by MSI.
+#pragma once
+
+#include "core/dev.h"
+#include "pci/pcibus.h"
+
+VV_BEGIN_DECLS
+
+struct rootport;
+extern const struct dev_type rootport_type;
+
+/* Hot add: the function is on the secondary bus; raises presence and link-active events. */
+void rootport_plugged(struct pcidev *port);
+/* Presses the attention button: asks the guest to let go. `ejected` is called (under the machine
+ * lock) once the guest powers the slot off. */
+int rootport_request_eject(struct pcidev *port, void (*ejected)(void *opaque), void *opaque);
+/* The function is gone by force: presence and link down. */
+void rootport_unplugged(struct pcidev *port);
+
+VV_END_DECLS
