@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One VFIO device: its fd, info, regions, interrupts, reset. Kernel group devices today; the ops
+// table is where cdev and vfio-user devices come in.
+//
+// Under the machine lock. Config and BAR accesses may be called from vCPU threads (holding it).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/cc.h"
+#include "core/verr.h"
+#include "pci/bdf.h"
+#include "vfio/group.h"
+
+VV_BEGIN_DECLS
+
+#define VFIO_MAX_MMAP_AREAS 32
+
+struct vfio_mmap_area {
+	uint64_t off, size; /* in the region, page multiples */
+};
+
+struct vfio_region {
+	uint32_t index;
+	uint32_t flags;	 /* VFIO_REGION_INFO_FLAG_* */
+	uint64_t size;	 /* 0: absent */
+	uint64_t fd_off; /* of the region in the device fd */
+	bool msix_mappable;
+	/* Areas that may be mapped, exactly as the kernel returned them (one, the whole, when MMAP is
+	 * set without a sparse list); page parts only. */
+	struct vfio_mmap_area area[VFIO_MAX_MMAP_AREAS];
+	unsigned int n_areas;
+};
+
+struct vfio_irq {
+	uint32_t count; /* 0: absent */
+	uint32_t flags; /* VFIO_IRQ_INFO_* */
+};
+
+#define VFIO_N_REGIONS 9 /* BAR0-5, ROM, config, VGA */
+#define VFIO_N_IRQS    5 /* INTx, MSI, MSI-X, ERR, REQ */
+
+struct vfio_device {
+	int fd;
+	struct bdf at;
+	char name[BDF_STR_MAX];
+	struct vfio_group *group; /* reference held */
+	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_* */
+	struct vfio_region region[VFIO_N_REGIONS];
+	struct vfio_irq irq[VFIO_N_IRQS];
+	char reset_method[64];	  /* from sysfs reset_method; "" unknown */
+};
+
+/* Attaches the function's group to `c`, opens the device, reads all info. */
+int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
+		     struct verr *reterr);
+/* Closes the fd and drops the group. NULL allowed. */
+void vfio_device_close(struct vfio_device *d);
+
+/* VFIO_DEVICE_RESET. -EOPNOTSUPP if the device offers none; errors name the method. */
+int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
+/* Is it there and awake? Reads the vendor id through sysfs `config` (VFIO's own config reads keep
+ * answering after a removal). False: gone, or stuck in D3cold / after a failed reset. */
+bool vfio_device_alive(const struct vfio_device *d);
+
+/* --- region.c --- */
+/* Little-endian accesses of 1, 2, 4 or 8 bytes at [off, off+size) of region `index`; the same
+ * width on the fd. Read: all ones on any failure or short read. Write: -errno. */
+uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off, unsigned int size);
+int vfio_region_write(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t val,
+		      unsigned int size);
+/* Maps [off, off+size) of the region (inside one of its areas, page aligned) with the address
+ * aligned like `gpa_align` (power of two up to 1 GiB: reserve, then MAP_FIXED), so that KVM and
+ * the IOMMU can use huge entries. MADV_DONTFORK. */
+int vfio_region_mmap(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t size,
+		     uint64_t align, void **ret, struct verr *reterr);
+void vfio_region_munmap(void *hva, uint64_t size);
+/* Whole config space accessors (region 7), dword reader for pcicap walkers. */
+uint32_t vfio_cfg_read(struct vfio_device *d, unsigned int off, unsigned int size);
+int vfio_cfg_write(struct vfio_device *d, unsigned int off, uint32_t val, unsigned int size);
+uint32_t vfio_cfg_reader(void *device, unsigned int off);
+
+/* --- irqset.c: VFIO_DEVICE_SET_IRQS --- */
+/* Triggers of [start, start+n) become fds[i] (-1: none) by eventfd; positive result of the kernel
+ * ("only k vectors available") is returned as it is, other failures as -errno. */
+int vfio_irqs_set(struct vfio_device *d, unsigned int index, unsigned int start, const int *fds,
+		  unsigned int n);
+/* Disables the whole index (count 0, DATA_NONE). */
+int vfio_irqs_disable(struct vfio_device *d, unsigned int index);
+/* INTx: mask / unmask now, or unmask whenever `fd` is signalled (-1: stop that). */
+int vfio_intx_mask(struct vfio_device *d, bool mask);
+int vfio_intx_unmask_fd(struct vfio_device *d, int fd);
+
+VV_END_DECLS
