@@ -72,7 +72,7 @@ lab_kernel_packages()
 		case $seen in *" $package "*) continue ;; esac
 		seen+="$package "
 		for dep in $(lab_apt "$dir" apt-cache show --no-all-versions "$package" |
-			sed -n 's/^\(Pre-\)\?Depends: //p' | tr ',|' '\n\n' | awk '{ print $1 }' |
+			sed -n 's/^\(Pre-\)\?Depends: //p' | tr ',|' '\n' | awk '{ print $1 }' |
 			grep -E '^linux-(image|binary|modules|base)-[0-9]'); do
 			todo+=("$dep")
 		done
@@ -126,6 +126,7 @@ lab_kernel_fetch()
 		lab_unavailable "kernel $suite: apt-get update failed for $uri: check the network"; }
 	lab_kernel_packages "$tmp" >"$tmp/packages"
 	grep -q . "$tmp/packages" || lab_unavailable "kernel $suite: $uri has no linux-image-amd64"
+	# shellcheck disable=SC2016 # expanded by the inner shell
 	(cd "$tmp/deb" && xargs -a "$tmp/packages" bash -c "$(declare -f lab_apt)"'
 		lab_apt "$0" apt-get download "$@"' "$tmp") >"$tmp/log" 2>&1 ||
 		{ cat "$tmp/log" >&2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # What every script of the lab shares: messages, the cache directory, the check for host tools.
 # Sourced; sets nothing but functions and LAB_DIR, LAB_CACHE, LAB_BUSYBOX.
@@ -45,9 +45,10 @@ lab_need_tools()
 # A dynamically linked busybox can't run in an initramfs that has no libraries.
 lab_need_busybox()
 {
-	[ -x "$LAB_BUSYBOX" ] && ! ldd "$LAB_BUSYBOX" 2>/dev/null | grep -q '=>' ||
+	if [ ! -x "$LAB_BUSYBOX" ] || ldd "$LAB_BUSYBOX" 2>/dev/null | grep -q '=>'; then
 		lab_unavailable "no static busybox at $LAB_BUSYBOX: run 'vfio-lab --setup', or" \
 			"'apt-get install busybox-static'"
+	fi
 }
 
 lab_setup()

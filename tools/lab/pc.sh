@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2054
 #
 # The lab's PC as QEMU arguments: CPU, IOMMU, the devices to assign at their documented addresses
 # (docs/lab.md), and the lab's own virtio-9p devices out of their way. Needs lib.sh.
