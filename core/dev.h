@@ -41,7 +41,10 @@ struct platform {
 	struct pcibus *pci0; /* root bus */
 	/* Thread safe; acts later, from the loop. `dev` may be NULL, `text` is copied. */
 	void (*event)(void *opaque, enum platform_event ev, struct dev *dev, const char *text);
-	void *event_opaque;
+	/* A PCIe port with nothing behind it (a root port is made if need be) for a function that
+	 * names no bus; NULL: none to be had, reterr says why. */
+	struct pcibus *(*port_for)(void *opaque, struct dev *dev, struct verr *reterr);
+	void *event_opaque; /* for event() and port_for() */
 	bool dry_run; /* plan only: touch nothing that outlives us */
 };
 
@@ -84,7 +87,8 @@ int dev_new(const struct dev_type *type, const struct platform *plat, const char
 void dev_free(struct dev *d); /* stops, unrealizes as needed; NULL allowed */
 int dev_realize(struct dev *d, struct verr *reterr); /* errors get the "type id: " prefix */
 void dev_unrealize(struct dev *d);
-void dev_reset(struct dev *d); /* realized or running */
+/* Realized or running. The machine calls it on every device before the first dev_start, too. */
+void dev_reset(struct dev *d);
 int dev_start(struct dev *d, struct verr *reterr);
 void dev_stop(struct dev *d);
 

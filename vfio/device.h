@@ -71,9 +71,9 @@ bool vfio_device_alive(const struct vfio_device *d);
 uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off, unsigned int size);
 int vfio_region_write(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t val,
 		      unsigned int size);
-/* Maps [off, off+size) of the region (inside one of its areas, page aligned) with the address
- * aligned like `gpa_align` (power of two up to 1 GiB: reserve, then MAP_FIXED), so that KVM and
- * the IOMMU can use huge entries. MADV_DONTFORK. */
+/* Maps [off, off+size) of the region (inside one of its areas, page aligned) at an address that is
+ * congruent to `off` modulo `align` (a power of two: the BAR's size, at most 1 GiB; reserve, then
+ * MAP_FIXED), so that KVM and the IOMMU can use huge entries. MADV_DONTFORK. */
 int vfio_region_mmap(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t size,
 		     uint64_t align, void **ret, struct verr *reterr);
 void vfio_region_munmap(void *hva, uint64_t size);

@@ -28,6 +28,9 @@ int vfio_dma_start(struct vfio_dma *d, struct vfio_container *c, struct gmem *m,
 /* Unmaps everything: before the last group leaves the container. No effect if not started. */
 void vfio_dma_stop(struct vfio_dma *d);
 
+/* The mappers listening on `m`, in order: NULL starts, NULL ends. */
+struct vfio_dma *vfio_dma_next(struct gmem *m, const struct vfio_dma *after);
+
 /* Is [iova, iova+size) inside the usable windows? The sentence names the window it collides with. */
 int vfio_dma_check(const struct vfio_container *c, uint64_t iova, uint64_t size,
 		   struct verr *reterr);
