@@ -24,7 +24,7 @@ struct io_region_ops {
 	uint64_t (*read)(void *opaque, uint64_t off, unsigned int size);
 	void (*write)(void *opaque, uint64_t off, uint64_t val, unsigned int size);
 	uint8_t min, max; /* 0 means 1 and 8 */
-	bool unaligned;	  /* pass unaligned accesses through instead of splitting into bytes */
+	bool unaligned;	  /* pass unaligned accesses through, not split into aligned pieces */
 };
 
 /* Embedded in its owner, which unmaps it before it dies. */

@@ -68,10 +68,11 @@ void gmem_del(struct gmem_region *r); /* no effect if not added */
 int gmem_listen(struct gmem *m, struct gmem_listener *l, struct verr *reterr);
 void gmem_unlisten(struct gmem_listener *l); /* untells every region; no effect if not listening */
 
-/* NULL unless [gpa, gpa+len) is wholly inside one RAM region (ROM too if !write). len > 0. */
+/* NULL unless [gpa, gpa+len) is wholly inside one RAM region (never ROM: the result may be
+ * written). len > 0. */
 void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t len);
-/* Spans adjacent RAM regions. -EFAULT, nothing promised about what was copied, if any byte is
- * not RAM. */
+/* Span adjacent regions: RAM, and for reading ROM too. -EFAULT, nothing promised about what was
+ * copied, if any byte is neither. len 0 is nothing to do. */
 int gmem_read(const struct gmem *m, uint64_t gpa, void *buf, uint64_t len);
 int gmem_write(struct gmem *m, uint64_t gpa, const void *buf, uint64_t len);
 uint64_t gmem_ram_size(const struct gmem *m);

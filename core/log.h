@@ -7,6 +7,7 @@
 // A .c file may `#define LOG_TAG "vfio/dma"` before including this header.
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,11 +25,15 @@ struct log_limit {
 	uint32_t dropped;
 };
 
-/* "err|warn|info|debug[,file=PATH]" (the argument of --log). */
+/* "err|warn|info|debug[,file=PATH]" (the argument of --log). Before any thread starts. The level
+ * is `warn`, on stderr, until then. */
 int log_configure(const char *spec, struct verr *reterr);
 void log_close(void);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *tag, const char *fmt, ...) ATTR_PRINTF(3, 4);
+/* One line on the log's stream whatever the level: the way out for trace points. */
+void log_vline(const char *tag, const char *fmt, va_list ap) ATTR_PRINTF(2, 0);
+/* False: this message is to be dropped. When a new window opens, says how many were. */
 bool log_limit_pass(struct log_limit *limit, const char *tag);
 
 #ifndef LOG_TAG

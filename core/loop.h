@@ -2,6 +2,8 @@
 // The event loop of the main thread: fds, timers, deferred jobs, cross-thread wake.
 // Callbacks run in the thread that calls loop_run(), inside lock()/unlock() of the hooks given
 // (the machine lock). Sources are embedded in their owners, which remove them before they die.
+// Adding, arming, removing and disarming are allowed from any thread that holds that lock; a
+// source so removed is not called again. No turn inside a callback.
 #pragma once
 
 #include <stdbool.h>

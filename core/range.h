@@ -38,6 +38,6 @@ int rangeset_add(struct rangeset *s, struct range r);	   /* -ENOMEM */
 int rangeset_subtract(struct rangeset *s, struct range r); /* -ENOMEM */
 bool rangeset_contains(const struct rangeset *s, struct range r); /* wholly inside one range */
 bool rangeset_overlaps(const struct rangeset *s, struct range r);
-int rangeset_copy(struct rangeset *dst, const struct rangeset *src); /* dst is overwritten */
+int rangeset_copy(struct rangeset *dst, const struct rangeset *src); /* replaces dst's, which stays on -ENOMEM */
 
 VV_END_DECLS
