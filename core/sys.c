@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -164,6 +165,11 @@ static int linux_unlink(const char *path)
 	return result(unlink(path));
 }
 
+static int linux_flock(int fd, int operation)
+{
+	return result(flock(fd, operation));
+}
+
 static int linux_poll(struct pollfd *fds, unsigned int n, int timeout_ms)
 {
 	return result(poll(fds, n, timeout_ms));
@@ -192,6 +198,7 @@ const struct sys_ops sys_linux = {
 	.mkdir = linux_mkdir,
 	.rename = linux_rename,
 	.unlink = linux_unlink,
+	.flock = linux_flock,
 	.poll = linux_poll,
 };
 

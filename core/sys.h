@@ -48,6 +48,7 @@ struct sys_ops {
 	int (*mkdir)(const char *path, mode_t mode);
 	int (*rename)(const char *from, const char *to);
 	int (*unlink)(const char *path);
+	int (*flock)(int fd, int operation); /* LOCK_* of <sys/file.h> */
 	int (*poll)(struct pollfd *fds, unsigned int n, int timeout_ms);
 };
 
@@ -61,6 +62,7 @@ static inline ssize_t sys_read(int fd, void *b, size_t n) { return sys->read(fd,
 static inline ssize_t sys_write(int fd, const void *b, size_t n) { return sys->write(fd, b, n); }
 static inline ssize_t sys_pread(int fd, void *b, size_t n, off_t o) { return sys->pread(fd, b, n, o); }
 static inline ssize_t sys_pwrite(int fd, const void *b, size_t n, off_t o) { return sys->pwrite(fd, b, n, o); }
+static inline int sys_flock(int fd, int op) { return sys->flock(fd, op); }
 static inline int sys_munmap(void *a, size_t n) { return sys->munmap(a, n); }
 static inline int sys_open(const char *path, int flags, mode_t mode) { return sys->open(path, flags, mode); }
 static inline int sys_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
