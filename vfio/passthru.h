@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// "vfio-pci": a host PCI function handed to the guest. The parts of the device are in
+// passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
+// directly), passthru_win.c (mapping them) and passthru_irq.c (interrupts).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cc.h"
+#include "core/dev.h"
+#include "core/gmem.h"
+#include "core/loop.h"
+#include "pci/bdf.h"
+#include "pci/pcidev.h"
+#include "vfio/device.h"
+#include "vfio/passthru_bar.h"
+#include "vfio/space.h"
+
+VV_BEGIN_DECLS
+
+extern const struct dev_type vfio_pci_type;
+
+struct passthru_config {
+	struct bdf host;
+	bool rombar;
+	bool x_no_mmap;
+};
+
+/* A directly mapped piece of a BAR: the memory slot and the peer-to-peer DMA map come and go with
+ * the one gmem region. The host mapping stays for the device's life. */
+struct passthru_win {
+	struct gmem_region mem;
+	uint8_t bar;
+	uint64_t off;
+};
+
+struct passthru {
+	struct pcidev pd; /* first */
+	struct vfio_seat seat;
+	struct vfio_device *vd; /* seat.vd */
+	struct pcibus *bus;	/* where it will sit; borrowed */
+
+	struct bar_plan plan;
+	struct msix_place msix; /* physical */
+	struct passthru_win *win; /* plan.n_pieces, owned */
+	unsigned int n_win;
+
+	/* passthru_irq.c */
+	enum pcidev_irq_mode irq_mode;
+	unsigned int armed;	/* MSI-X: vectors [0, armed) exist in hardware */
+	uint8_t *used;		/* MSI-X: one byte per vector that has its eventfd there; owned */
+	uint8_t *fresh;		/* MSI-X: vectors that became live in this batch; owned */
+	bool any_fresh;
+	int intx_fd, intx_resample_fd; /* owned; -1 */
+
+	struct loop_fd req, err; /* the host wants the device back; it had an error */
+	int req_fd, err_fd;	 /* owned; -1 */
+	bool lost;		 /* reported already */
+};
+
+/* --- passthru_cfg.c --- */
+/* Reads the function's config space and fills pd->cfg: header, capabilities, extended ones. MSI
+ * and MSI-X state machines are added, BARs are not. */
+int passthru_cfg_build(struct passthru *p, struct verr *reterr);
+/* Where MSI-X structures are; n == 0 if there is none. */
+void passthru_cfg_msix(struct vfio_device *vd, struct msix_place *ret);
+extern const struct pcicfg_hw passthru_cfg_hw;
+/* cfg_write_hook: function-level resets asked for by the guest. */
+bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
+
+/* --- passthru_win.c --- */
+int passthru_win_open(struct passthru *p, struct verr *reterr);	 /* maps every piece */
+void passthru_win_close(struct passthru *p);
+void passthru_win_enable(struct pcidev *pd, unsigned int bar);
+void passthru_win_disable(struct pcidev *pd, unsigned int bar);
+/* The function is gone: every window goes. True if there was one. */
+bool passthru_win_drop(struct passthru *p);
+
+/* --- passthru_irq.c --- */
+void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n);
+void passthru_irq_vector(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live);
+void passthru_irq_settled(struct pcidev *pd);
+void passthru_irq_off(struct passthru *p); /* every index off; idempotent */
+
+/* --- passthru.c --- */
+/* Windows dropped, interrupts off, VFIO reset, COMMAND cleared; the shadow is the caller's. */
+int passthru_hw_reset(struct passthru *p, struct verr *reterr);
+
+static inline struct passthru *passthru_of(struct pcidev *pd)
+{
+	return container_of(pd, struct passthru, pd);
+}
+
+VV_END_DECLS

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The BAR planner (see the header). The rule for what is mapped directly: every area VFIO lets us
+// map, minus the pages of the MSI-X table and PBA, each rounded outwards to whole pages. Nothing
+// is assumed about how many areas there are, where the table lies, or that the PBA follows it.
+
+#include "vfio/passthru_bar.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <linux/pci_regs.h>
+
+#include "core/range.h"
+
+static enum pcibar_kind kind_of(uint32_t reg)
+{
+	if (reg & PCI_BASE_ADDRESS_SPACE_IO)
+		return PCIBAR_IO;
+	if ((reg & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64)
+		return PCIBAR_MEM64;
+	return PCIBAR_MEM32;
+}
+
+static int plan_rom(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+{
+	uint64_t size = f->region[PCIDEV_ROM].size;
+
+	if (f->no_rom || size == 0)
+		return 0;
+	/* The kernel reports the image's size for a shadowed ROM: round up to what a BAR can be. */
+	uint64_t pow2 = 2048;
+	while (pow2 < size && pow2 < MIB(16))
+		pow2 <<= 1;
+	if (pow2 < size)
+		return verr_set(reterr, -EINVAL,
+				"expansion ROM of %llu bytes is larger than PCI allows (16 MiB); "
+				"leave it out with rombar=off", (unsigned long long)size);
+	p->bar[PCIDEV_ROM].kind = PCIBAR_ROM;
+	p->bar[PCIDEV_ROM].size = pow2;
+	return 0;
+}
+
+static int plan_kinds(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+{
+	for (unsigned int i = 0; i < 6; i++) {
+		uint64_t size = f->region[i].size;
+		enum pcibar_kind kind = kind_of(f->reg[i]);
+
+		if (size == 0)
+			continue;
+		if (!IS_POW2(size) || size < (kind == PCIBAR_IO ? 4u : 16u))
+			return verr_set(reterr, -EINVAL,
+					"BAR %u has a size that no BAR can have: %#llx bytes", i,
+					(unsigned long long)size);
+		if (kind == PCIBAR_MEM64 && i == 5)
+			return verr_set(reterr, -EINVAL, "BAR 5 claims to be 64 bits wide");
+		if (kind == PCIBAR_MEM32 && size > GIB(2))
+			return verr_set(reterr, -EINVAL,
+					"32-bit BAR %u claims a size of %#llx bytes", i,
+					(unsigned long long)size);
+		p->bar[i].kind = kind;
+		p->bar[i].size = size;
+		p->bar[i].prefetch = kind != PCIBAR_IO &&
+				     (f->reg[i] & PCI_BASE_ADDRESS_MEM_PREFETCH);
+		if (kind == PCIBAR_MEM64)
+			i++; /* the upper half is no BAR of its own */
+	}
+	return plan_rom(f, p, reterr);
+}
+
+static int check_msix(const struct bar_plan *p, const char *what, unsigned int bir, uint32_t off,
+		      uint64_t len, struct verr *reterr)
+{
+	if (bir >= 6 || p->bar[bir].kind == PCIBAR_NONE || p->bar[bir].kind == PCIBAR_IO)
+		return verr_set(reterr, -EINVAL, "the MSI-X %s is said to be in BAR %u, which is no "
+				"memory BAR of this function", what, bir);
+	if (off > p->bar[bir].size || len > p->bar[bir].size - off)
+		return verr_set(reterr, -EINVAL,
+				"the MSI-X %s (offset %#x, %llu bytes) lies outside BAR %u of %#llx "
+				"bytes", what, off, (unsigned long long)len, bir,
+				(unsigned long long)p->bar[bir].size);
+	return 0;
+}
+
+static int punch(struct rangeset *s, uint32_t off, uint64_t len, uint64_t page)
+{
+	struct range hole = {
+		.first = ALIGN_DOWN((uint64_t)off, page),
+		.last = ALIGN_UP(off + len, page) - 1,
+	};
+	return rangeset_subtract(s, hole);
+}
+
+/* The directly mapped ranges of one BAR. */
+static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_size,
+		     struct rangeset *s)
+{
+	const struct vfio_region *r = &f->region[bar];
+	int rc = 0;
+
+	for (unsigned int i = 0; i < r->n_areas && rc == 0; i++) {
+		struct range a;
+
+		if (!range_make(r->area[i].off, r->area[i].size, &a) || a.last >= bar_size)
+			continue;
+		/* Whole pages only, rounded inwards. */
+		uint64_t first = ALIGN_UP(a.first, f->page_size);
+		uint64_t end = ALIGN_DOWN(a.last + 1, f->page_size);
+		if (first < end)
+			rc = rangeset_add(s, (struct range){ first, end - 1 });
+	}
+	if (rc == 0 && f->msix.n && f->msix.tbir == bar)
+		rc = punch(s, f->msix.toff, MSIX_TABLE_SIZE(f->msix.n), f->page_size);
+	if (rc == 0 && f->msix.n && f->msix.pbir == bar)
+		rc = punch(s, f->msix.poff, MSIX_PBA_SIZE(f->msix.n), f->page_size);
+	return rc;
+}
+
+static int plan_pieces(const struct bar_facts *f, struct bar_plan *p, unsigned int bar,
+		       struct verr *reterr)
+{
+	struct rangeset s = { 0 };
+	int rc = bar_areas(f, bar, p->bar[bar].size, &s);
+
+	if (rc < 0)
+		verr_set(reterr, rc, "out of memory");
+	for (size_t i = 0; i < s.n && rc == 0; i++) {
+		if (p->n_pieces == BAR_PLAN_PIECES) {
+			rc = verr_set(reterr, -E2BIG, "BAR %u has too many mappable areas", bar);
+			break;
+		}
+		p->piece[p->n_pieces++] = (struct bar_piece){
+			.bar = (uint8_t)bar, .off = s.r[i].first, .size = range_size(s.r[i]),
+		};
+	}
+	rangeset_fini(&s);
+	return rc;
+}
+
+int bar_plan_make(const struct bar_facts *f, struct bar_plan *ret, struct verr *reterr)
+{
+	struct bar_plan p;
+
+	memset(&p, 0, sizeof(p));
+	int rc = plan_kinds(f, &p, reterr);
+	if (rc == 0 && f->msix.n)
+		rc = check_msix(&p, "table", f->msix.tbir, f->msix.toff, MSIX_TABLE_SIZE(f->msix.n),
+				reterr);
+	if (rc == 0 && f->msix.n)
+		rc = check_msix(&p, "pending bit array", f->msix.pbir, f->msix.poff,
+				MSIX_PBA_SIZE(f->msix.n), reterr);
+	for (unsigned int i = 0; i < 6 && rc == 0; i++)
+		if (!f->no_mmap && (p.bar[i].kind == PCIBAR_MEM32 || p.bar[i].kind == PCIBAR_MEM64))
+			rc = plan_pieces(f, &p, i, reterr);
+	if (rc == 0)
+		*ret = p;
+	return rc;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Interrupts of an assigned function: what the guest's MSI, MSI-X and INTx state asks of
+// VFIO_DEVICE_SET_IRQS. The vectors' routes and irqfds are pcidev.c's; here only the hardware end
+// of the same eventfds. MSI-X vectors are given to hardware when first unmasked, so that 2048 of
+// them cost nothing until used.
+
+#define LOG_TAG "vfio/irq"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <linux/vfio.h>
+
+#include "core/log.h"
+#include "core/sys.h"
+#include "vfio/passthru.h"
+
+#define MSIX_MAX 2048
+
+static void intx_off(struct passthru *p)
+{
+	if (p->intx_fd < 0)
+		return;
+	vfio_intx_mask(p->vd, true);
+	vfio_intx_unmask_fd(p->vd, -1);
+	intx_unbind(&p->pd.intx);
+	vfio_irqs_disable(p->vd, VFIO_PCI_INTX_IRQ_INDEX);
+	sys_close_fd(&p->intx_fd);
+	sys_close_fd(&p->intx_resample_fd);
+}
+
+/* The device raises intx_fd and VFIO masks it; the guest's EOI signals intx_resample_fd, which
+ * unmasks. User space is absent. */
+static void intx_on(struct passthru *p)
+{
+	struct vfio_irq *irq = &p->vd->irq[VFIO_PCI_INTX_IRQ_INDEX];
+	int r = 0;
+
+	if (!irq->count || !p->pd.intx_pin)
+		return;
+	p->intx_fd = sys_eventfd(0, EFD_NONBLOCK);
+	p->intx_resample_fd = sys_eventfd(0, EFD_NONBLOCK);
+	if (p->intx_fd < 0 || p->intx_resample_fd < 0)
+		r = -EMFILE;
+	if (r == 0)
+		r = intx_bind(&p->pd.intx, p->intx_fd, p->intx_resample_fd);
+	if (r == 0)
+		r = vfio_irqs_set(p->vd, VFIO_PCI_INTX_IRQ_INDEX, 0, &p->intx_fd, 1);
+	if (r == 0)
+		r = vfio_intx_unmask_fd(p->vd, p->intx_resample_fd);
+	if (r == 0)
+		r = vfio_intx_mask(p->vd, false);
+	if (r == 0)
+		return;
+	guest_warn("%s: INTx can't be delivered to the guest: %s", p->vd->name, strerror(-r));
+	intx_off(p);
+}
+
+static void msi_on(struct passthru *p, unsigned int n)
+{
+	int fds[32];
+	int r;
+
+	for (unsigned int i = 0; i < n && i < ARRAY_SIZE(fds); i++)
+		fds[i] = msivec_fd(&p->pd.vec[i]);
+	n = MIN(n, (unsigned int)ARRAY_SIZE(fds));
+	r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, n);
+	if (r > 0 && (unsigned int)r < n) {
+		guest_warn("%s: the host grants %d of %u MSI vectors", p->vd->name, r, n);
+		r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, (unsigned int)r);
+	}
+	if (r < 0)
+		guest_warn("%s: MSI can't be enabled on the host: %s", p->vd->name, strerror(-r));
+}
+
+/* Hardware goes into MSI-X mode with one vector that nobody hears, as a driver may look at the
+ * enable bit's effect before it unmasks anything. */
+static void msix_on(struct passthru *p)
+{
+	const int none = -1;
+
+	memset(p->used, 0, p->pd.n_vec);
+	memset(p->fresh, 0, p->pd.n_vec);
+	p->any_fresh = false;
+	p->armed = 0;
+	int r = vfio_irqs_set(p->vd, VFIO_PCI_MSIX_IRQ_INDEX, 0, &none, 1);
+	if (r == 0)
+		p->armed = 1;
+	else
+		guest_warn("%s: MSI-X can't be enabled on the host: %s", p->vd->name, strerror(-r));
+}
+
+static int msix_fds(struct passthru *p, unsigned int start, unsigned int n, bool only_used)
+{
+	int fds[MSIX_MAX];
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = !only_used || p->used[start + i] ? msivec_fd(&p->pd.vec[start + i]) : -1;
+	return vfio_irqs_set(p->vd, VFIO_PCI_MSIX_IRQ_INDEX, start, fds, n);
+}
+
+/* Without dynamic allocation (NORESIZE) more vectors mean a moment without any: the index is
+ * disabled and enabled at the new high-water mark. What fired meanwhile is lost, so every vector
+ * that was in use gets one spurious signal, which drivers must tolerate (PCI 3.0 6.8.3.5). */
+static int msix_grow(struct passthru *p, unsigned int top)
+{
+	vfio_irqs_disable(p->vd, VFIO_PCI_MSIX_IRQ_INDEX);
+	int r = msix_fds(p, 0, top, true);
+	if (r != 0)
+		return r;
+	for (unsigned int i = 0; i < p->armed; i++)
+		if (p->used[i] && !p->fresh[i])
+			msivec_signal(&p->pd.vec[i]);
+	p->armed = top;
+	return 0;
+}
+
+/* One call for each run of neighbours. */
+static int msix_add(struct passthru *p)
+{
+	for (unsigned int i = 0; i < p->pd.n_vec;) {
+		unsigned int n = 0;
+
+		while (i + n < p->pd.n_vec && p->fresh[i + n])
+			n++;
+		if (n) {
+			int r = msix_fds(p, i, n, false);
+			if (r != 0)
+				return r;
+			p->armed = MAX(p->armed, i + n);
+		}
+		i += n ? n : 1;
+	}
+	return 0;
+}
+
+void passthru_irq_settled(struct pcidev *pd)
+{
+	struct passthru *p = passthru_of(pd);
+	unsigned int top = 0;
+
+	if (p->irq_mode != PCI_IRQ_MSIX || !p->any_fresh)
+		return;
+	for (unsigned int i = 0; i < pd->n_vec; i++) {
+		if (p->fresh[i]) {
+			p->used[i] = 1;
+			top = i + 1;
+		}
+	}
+	bool fixed = p->vd->irq[VFIO_PCI_MSIX_IRQ_INDEX].flags & VFIO_IRQ_INFO_NORESIZE;
+	int r = fixed && top > p->armed ? msix_grow(p, top) : msix_add(p);
+	if (r != 0) {
+		guest_warn("%s: the host has no more MSI-X vectors (%s): vector %u and others stay "
+			   "silent", p->vd->name, r < 0 ? strerror(-r) : "fewer than asked", top - 1);
+		for (unsigned int i = 0; i < pd->n_vec; i++)
+			if (p->fresh[i])
+				p->used[i] = 0;
+	}
+	memset(p->fresh, 0, pd->n_vec);
+	p->any_fresh = false;
+}
+
+void passthru_irq_vector(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live)
+{
+	struct passthru *p = passthru_of(pd);
+
+	(void)v;
+	/* A vector that goes silent keeps its eventfd in hardware: what fires then stays in the fd,
+	 * where the pending bit is read from. */
+	if (p->irq_mode != PCI_IRQ_MSIX || !live || p->used[vec] || p->fresh[vec])
+		return;
+	p->fresh[vec] = 1;
+	p->any_fresh = true;
+}
+
+void passthru_irq_off(struct passthru *p)
+{
+	switch (p->irq_mode) {
+	case PCI_IRQ_INTX:
+		intx_off(p);
+		break;
+	case PCI_IRQ_MSI:
+		vfio_irqs_disable(p->vd, VFIO_PCI_MSI_IRQ_INDEX);
+		break;
+	case PCI_IRQ_MSIX:
+		if (p->armed)
+			vfio_irqs_disable(p->vd, VFIO_PCI_MSIX_IRQ_INDEX);
+		p->armed = 0;
+		break;
+	case PCI_IRQ_NONE:
+		break;
+	}
+	p->irq_mode = PCI_IRQ_NONE;
+}
+
+void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n)
+{
+	struct passthru *p = passthru_of(pd);
+
+	if (!p->vd || p->lost || pd->dev.plat->dry_run)
+		return;
+	if (mode == p->irq_mode && mode != PCI_IRQ_MSI)
+		return;
+	passthru_irq_off(p);
+	p->irq_mode = mode;
+	switch (mode) {
+	case PCI_IRQ_INTX:
+		intx_on(p);
+		break;
+	case PCI_IRQ_MSI:
+		msi_on(p, n);
+		break;
+	case PCI_IRQ_MSIX:
+		msix_on(p);
+		break;
+	case PCI_IRQ_NONE:
+		break;
+	}
+}
