@@ -66,6 +66,8 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
 bool vfio_device_alive(const struct vfio_device *d);
 
 /* --- region.c --- */
+/* Fills d->region[index] from VFIO_DEVICE_GET_REGION_INFO: for vfio_device_open(). */
+int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *reterr);
 /* Little-endian accesses of 1, 2, 4 or 8 bytes at [off, off+size) of region `index`; the same
  * width on the fd. Read: all ones on any failure or short read. Write: -errno. */
 uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off, unsigned int size);

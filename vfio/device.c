@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A VFIO device: from address to fd, everything the kernel tells about it once, reset, and whether
+// it is still alive. Owns the device fd and a reference to the group. Must not know what a guest
+// sees of it. Regions are accessed in region.c, interrupts set in irqset.c.
+#define LOG_TAG "vfio/device"
+
+#include "vfio/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/sys.h"
+#include "core/trace.h"
+#include "pci/hostpci.h"
+#include "vfio/infocap.h"
+
+#define RESET_TRIES   20 /* EAGAIN: somebody else holds the function's lock for a moment */
+#define RESET_WAIT_MS 10
+
+/* linux/vfio.h: vectors an index of vfio-pci can have at most (PCI 3.0 6.8) */
+static const uint32_t irq_max[VFIO_N_IRQS] = { 1, 32, 2048, 1, 1 };
+
+static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reterr)
+{
+	char path[128], driver[64] = "";
+
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", d->name);
+	sys_readlink_base(path, driver, sizeof(driver));
+
+	switch (r) {
+	case -ENODEV:
+	case -ENOENT:
+		if (driver[0] == '\0')
+			return verr_set(reterr, r, "%s is not bound to vfio-pci but to no driver (run: "
+					"vfio-bind %s)", d->name, d->name);
+		return verr_set(reterr, r, "%s: VFIO does not have this function, its driver is %s "
+				"(run: vfio-bind %s)", d->name, driver, d->name);
+	case -EBUSY:
+		return verr_set(reterr, r, "%s is in use: another process has the function open",
+				d->name);
+	case -EACCES:
+		return verr_set(reterr, r, "%s is a virtual function whose physical function VFIO "
+				"owns, too: it is opened with a VF token only, which is not supported; "
+				"give the physical function back to its host driver", d->name);
+	case -EIO:
+		return verr_set(reterr, r, "%s does not wake up (EIO): it may be stuck in D3cold; a "
+				"power cycle of the machine brings it back", d->name);
+	default:
+		return verr_set(reterr, r, "%s: opening the function (VFIO_GROUP_GET_DEVICE_FD): %s",
+				d->name, strerror(-r));
+	}
+}
+
+static void set_irq_index(void *info, void *ctx)
+{
+	((struct vfio_irq_info *)info)->index = *(const unsigned int *)ctx;
+}
+
+/* ERR exists on PCI Express functions only: EINVAL is how the others say so. */
+static int query_irq(struct vfio_device *d, unsigned int index, struct verr *reterr)
+{
+	void *raw;
+	int r = vfio_info_get(d->fd, VFIO_DEVICE_GET_IRQ_INFO, sizeof(struct vfio_irq_info),
+			      set_irq_index, &index, &raw);
+
+	if (r == -EINVAL)
+		return 0;
+	if (r < 0)
+		return verr_set(reterr, r, "%s: asking for interrupt %u "
+				"(VFIO_DEVICE_GET_IRQ_INFO): %s", d->name, index, strerror(-r));
+
+	const struct vfio_irq_info *info = raw;
+
+	d->irq[index].count = MIN(info->count, irq_max[index]);
+	d->irq[index].flags = info->flags;
+	free(raw);
+	return 0;
+}
+
+static int query_device(struct vfio_device *d, struct verr *reterr)
+{
+	void *raw;
+	uint32_t n_regions, n_irqs;
+
+	int r = vfio_info_get(d->fd, VFIO_DEVICE_GET_INFO, sizeof(struct vfio_device_info), NULL,
+			      NULL, &raw);
+
+	if (r < 0)
+		return verr_set(reterr, r, "%s: VFIO_DEVICE_GET_INFO: %s", d->name, strerror(-r));
+	d->flags = ((const struct vfio_device_info *)raw)->flags;
+	n_regions = ((const struct vfio_device_info *)raw)->num_regions;
+	n_irqs = ((const struct vfio_device_info *)raw)->num_irqs;
+	free(raw);
+
+	if (!(d->flags & VFIO_DEVICE_FLAGS_PCI) || n_regions <= VFIO_PCI_CONFIG_REGION_INDEX)
+		return verr_set(reterr, -ENOTSUP, "%s: its VFIO driver does not present a PCI function",
+				d->name);
+
+	for (unsigned int i = 0; i < VFIO_N_REGIONS && i < n_regions; i++) {
+		r = vfio_region_query(d, i, reterr);
+		if (r < 0)
+			return r;
+	}
+	for (unsigned int i = 0; i < VFIO_N_IRQS && i < n_irqs; i++) {
+		r = query_irq(d, i, reterr);
+		if (r < 0)
+			return r;
+	}
+	if (d->region[VFIO_PCI_CONFIG_REGION_INDEX].size < 256)
+		return verr_set(reterr, -ENOTSUP, "%s: its VFIO driver gives no PCI configuration "
+				"space", d->name);
+	return 0;
+}
+
+static int open_fd(struct vfio_device *d, struct verr *reterr)
+{
+	char path[128];
+
+	d->fd = sys_ioctl(d->group->fd, VFIO_GROUP_GET_DEVICE_FD, d->name);
+	if (d->fd < 0)
+		return explain_get_fd(d, d->fd, reterr);
+
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", d->name);
+	if (sys_read_text(path, d->reset_method, sizeof(d->reset_method)) < 0)
+		d->reset_method[0] = '\0'; /* before Linux 5.15, or no method */
+	return query_device(d, reterr);
+}
+
+int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
+		     struct verr *reterr)
+{
+	struct vfio_device *d = calloc(1, sizeof(*d));
+	unsigned int group;
+
+	if (!d)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	d->fd = -1;
+	d->at = *at;
+	bdf_str(at, d->name);
+
+	int r = vfio_group_of(at, &group, reterr);
+
+	if (r == 0) {
+		r = vfio_group_attach(c, group, &d->group, reterr);
+		if (r < 0)
+			verr_prefix(reterr, r, "%s", d->name);
+	}
+	if (r == 0)
+		r = open_fd(d, reterr);
+	if (r < 0) {
+		vfio_device_close(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void vfio_device_close(struct vfio_device *d)
+{
+	if (!d)
+		return;
+	sys_close_fd(&d->fd);
+	vfio_group_put(d->group);
+	free(d);
+}
+
+/* The kernel takes the function's lock by trylock: EAGAIN passes. */
+static int reset_ioctl(struct vfio_device *d)
+{
+	int r = -EAGAIN;
+
+	for (unsigned int i = 0; i < RESET_TRIES && (r == -EAGAIN || r == -EINTR); i++) {
+		if (i > 0)
+			sys->poll(NULL, 0, RESET_WAIT_MS);
+		r = sys_ioctl_n(d->fd, VFIO_DEVICE_RESET, 0);
+	}
+	return r;
+}
+
+int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
+{
+	const char *method = d->reset_method[0] ? d->reset_method : "unknown";
+
+	if (!(d->flags & VFIO_DEVICE_FLAGS_RESET))
+		return verr_set(reterr, -EOPNOTSUPP,
+				"%s has no reset: its state is kept from one guest to the next",
+				d->name);
+
+	int r = reset_ioctl(d);
+
+	T(vfio_reset, d->name, method, r);
+	if (r < 0)
+		return verr_set(reterr, r, "%s: its reset failed (method: %s): %s", d->name, method,
+				strerror(-r));
+	if (!vfio_device_alive(d))
+		return verr_set(reterr, -EIO,
+				"%s did not come back from its reset (method: %s): its vendor id reads "
+				"0xffff; a power cycle of the machine brings it back", d->name, method);
+	return 0;
+}
+
+/* A virtual function's vendor id always reads 0xffff (SR-IOV 3.4.1.1); its status register has the
+ * capability list bit set while it answers. */
+static bool vf_answers(const struct vfio_device *d)
+{
+	char path[128];
+	uint8_t reg[4];
+
+	int fd = sys_open(hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor",
+				       d->name), O_RDONLY, 0);
+
+	if (fd < 0)
+		return false; /* no virtual function */
+	sys_close(fd);
+	fd = sys_open(hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->name),
+		      O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	ssize_t n = sys_pread(fd, reg, sizeof(reg), 4);
+
+	sys_close(fd);
+	return n == (ssize_t)sizeof(reg) && get_le32(reg) != UINT32_MAX;
+}
+
+bool vfio_device_alive(const struct vfio_device *d)
+{
+	int vendor = hostpci_vendor_now(&d->at);
+
+	switch (vendor) {
+	case -EACCES:
+	case -EPERM:
+	case -ENOMEM:
+	case -EMFILE:
+	case -ENFILE:
+		return true; /* can't be asked: no proof of death */
+	case 0xffff:
+		return vf_answers(d);
+	default:
+		return vendor >= 0;
+	}
+}
