@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Preflight checks of an IOMMU group: what kind it is, who blocks it, who may open it and who has
+// it open, and what address ranges firmware has nailed down in it. Reads only.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/sys.h"
+#include "vfio/hostproc.h"
+#include "vfio/preflight_int.h"
+#include "vfio/why.h"
+
+#define PATH_SIZE 512
+
+/* --- blockers -------------------------------------------------------------------------------- */
+
+/* VFIO leaves bridges, unbound functions and drivers that do no DMA of their own alone. */
+static bool blocks(const struct hostpci_dev *d)
+{
+	return d->header_type == 0 && d->driver[0] && strcmp(d->driver, "pci-stub") != 0 &&
+	       strcmp(d->driver, "pcieport") != 0 && !preflight_is_vfio_driver(d->driver);
+}
+
+static bool in_list(const struct bdf *at, const struct bdf *list, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (bdf_equal(at, &list[i]))
+			return true;
+	}
+	return false;
+}
+
+static void ATTR_PRINTF(3, 4) append(char *text, size_t size, const char *fmt, ...)
+{
+	size_t at = strlen(text);
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(text + at, size - at, fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n >= size - at && size > 3)
+		memcpy(text + size - 4, "...", 4);
+}
+
+unsigned int preflight_blockers_except(unsigned int group, const struct bdf *skip,
+				       unsigned int n_skip, char *text, size_t size)
+{
+	struct hostpci_dev *v;
+	unsigned int found = 0;
+	if (size > 0)
+		text[0] = '\0';
+	int n = hostpci_group(group, &v, NULL);
+	if (n < 0)
+		return 0;
+	for (int i = 0; i < n; i++) {
+		char name[BDF_STR_MAX];
+		if (!blocks(&v[i]) || in_list(&v[i].at, skip, n_skip))
+			continue;
+		bdf_str(&v[i].at, name);
+		if (size > 0)
+			append(text, size, "%s%s is still bound to %s (run: vfio-bind %s)",
+			       found ? "; " : "", name, v[i].driver, name);
+		found++;
+	}
+	free(v);
+	return found;
+}
+
+unsigned int preflight_group_blockers(unsigned int group, char *text, size_t size)
+{
+	return preflight_blockers_except(group, NULL, 0, text, size);
+}
+
+static void check_viable(struct preflight_ctx *c, const struct hostpci_dev *d)
+{
+	char text[400], fix[64], name[BDF_STR_MAX];
+	/* The request's own functions have their own verdict. */
+	if (preflight_blockers_except(d->group, c->req->bdfs, c->req->n_bdfs, text,
+				      sizeof(text)) == 0) {
+		preflight_say(c, VERDICT_OK, "group-viable", NULL,
+			      "no other function blocks group %u", d->group);
+		return;
+	}
+	snprintf(fix, sizeof(fix), "for all at once: vfio-bind --group %s", bdf_str(&d->at, name));
+	preflight_say(c, VERDICT_FAIL, "group-viable", fix, "group %u is not viable: %s", d->group,
+		      text);
+}
+
+/* --- kind ------------------------------------------------------------------------------------ */
+
+static void group_text(unsigned int group, const char *file, char *buf, size_t size)
+{
+	char path[PATH_SIZE];
+	hostpci_path(path, sizeof(path), "/sys/kernel/iommu_groups/%u/%s", group, file);
+	if (sys_read_text(path, buf, size) < 0)
+		buf[0] = '\0';
+}
+
+/* False: without an IOMMU behind it the rest is moot. */
+static bool check_type(struct preflight_ctx *c, unsigned int group)
+{
+	char text[64];
+	group_text(group, "name", text, sizeof(text));
+	if (strcmp(text, "vfio-noiommu") == 0) {
+		preflight_say(c, VERDICT_FAIL, "group-type", preflight_iommu_fix(),
+			      "group %u is VFIO's no-IOMMU mode: nothing would translate a guest's "
+			      "addresses or keep its DMA out of the host", group);
+		return false;
+	}
+	group_text(group, "type", text, sizeof(text));
+	if (strcmp(text, "identity") == 0)
+		preflight_say(c, VERDICT_OK, "group-type", NULL,
+			      "group %u is passed through for the host (identity); VFIO will "
+			      "translate it", group);
+	else if (text[0])
+		preflight_say(c, VERDICT_OK, "group-type", NULL, "group %u is translated (%s)",
+			      group, text);
+	return true;
+}
+
+struct reserved {
+	struct preflight_ctx *c;
+	unsigned int group;
+	unsigned int direct;
+};
+
+/* "0x000000007b800000 0x000000007fffffff direct" */
+static int take_reserved(void *opaque, char *line)
+{
+	struct reserved *s = (struct reserved *)opaque;
+	uint64_t first, last;
+	char type[32];
+	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %31s", &first, &last, type) != 3)
+		return 0;
+	/* direct-relaxable (USB, graphics) is one the kernel lets go of. */
+	if (strcmp(type, "direct") != 0)
+		return 0;
+	s->direct++;
+	preflight_say(s->c, VERDICT_FAIL, "reserved-regions",
+		      "look in the firmware set-up for what uses it (management processor, RMRR), "
+		      "or move the device to another slot",
+		      "group %u can't be assigned: firmware demands that its devices reach "
+		      "%#" PRIx64 "-%#" PRIx64 " directly (RMRR)", s->group, first, last);
+	return 0;
+}
+
+static void check_reserved(struct preflight_ctx *c, unsigned int group)
+{
+	char path[64];
+	struct reserved s = { .c = c, .group = group };
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u/reserved_regions", group);
+	if (hostproc_lines(path, take_reserved, &s) == 0 && s.direct == 0)
+		preflight_say(c, VERDICT_OK, "reserved-regions", NULL,
+			      "firmware has no direct mappings in group %u", group);
+}
+
+/* --- the device node ------------------------------------------------------------------------- */
+
+static void check_node(struct preflight_ctx *c, const struct hostpci_dev *d)
+{
+	char path[PATH_SIZE], fix[128];
+	struct stat st;
+	if (!preflight_is_vfio_driver(d->driver))
+		return; /* VFIO makes the node when a function of the group is bound */
+	hostpci_path(path, sizeof(path), "/dev/vfio/%u", d->group);
+	int r = sys->access(path, R_OK | W_OK);
+	if (r == 0) {
+		preflight_say(c, VERDICT_OK, "vfio-node", NULL, "/dev/vfio/%u can be opened",
+			      d->group);
+	} else if (r == -EACCES && sys->stat(path, &st) == 0) {
+		snprintf(fix, sizeof(fix),
+			 "run: chown USER /dev/vfio/%u, or make that a udev rule", d->group);
+		preflight_say(c, VERDICT_FAIL, "vfio-node", fix,
+			      "/dev/vfio/%u may not be opened: it belongs to uid %u, gid %u, mode "
+			      "%04o", d->group, st.st_uid, st.st_gid, st.st_mode & 07777u);
+	} else {
+		preflight_say(c, VERDICT_FAIL, "vfio-node",
+			      r == -ENOENT ? "see: dmesg | grep -i vfio" : NULL,
+			      "/dev/vfio/%u can't be opened: %s", d->group, strerror(-r));
+	}
+}
+
+static void check_free(struct preflight_ctx *c, unsigned int group)
+{
+	char node[32], who[128];
+	snprintf(node, sizeof(node), "/dev/vfio/%u", group);
+	if (vfio_why_holder(node, who, sizeof(who)))
+		preflight_say(c, VERDICT_FAIL, "group-free", "stop it first",
+			      "group %u is in use by %s", group, who);
+	else
+		preflight_say(c, VERDICT_OK, "group-free", NULL, "nobody has group %u open", group);
+}
+
+/* --- all of it ------------------------------------------------------------------------------- */
+
+/* Whether an earlier function of the request is in the same group. */
+static bool group_done(const struct preflight_ctx *c, const struct hostpci_dev *d)
+{
+	for (unsigned int i = 0; i < c->req->n_bdfs; i++) {
+		struct hostpci_dev other;
+		if (bdf_equal(&c->req->bdfs[i], &d->at))
+			return false;
+		if (hostpci_read(&c->req->bdfs[i], &other, NULL) == 0 && other.group == d->group &&
+		    other.header_type == 0)
+			return true;
+	}
+	return false;
+}
+
+void preflight_group(struct preflight_ctx *c, const struct hostpci_dev *d)
+{
+	char name[BDF_STR_MAX];
+	if (d->group == HOSTPCI_NO_GROUP) {
+		if (!c->no_iommu)
+			preflight_say(c, VERDICT_FAIL, "group", NULL,
+				      "%s has no IOMMU group: no IOMMU stands between it and memory",
+				      bdf_str(&d->at, name));
+		return;
+	}
+	if (group_done(c, d))
+		return;
+	if (!check_type(c, d->group))
+		return;
+	check_viable(c, d);
+	check_reserved(c, d->group);
+	check_node(c, d);
+	check_free(c, d->group);
+}
