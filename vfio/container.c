@@ -16,29 +16,29 @@
 #include "core/log.h"
 #include "core/sys.h"
 #include "vfio/infocap.h"
+#include "vfio/preflight_int.h"
 #include "vfio/why.h"
 
 #define NODE "/dev/vfio/vfio"
 
 static int explain_open(int r, struct verr *reterr)
 {
-	static const char off[] =
-		"; this machine's IOMMU is off, too: switch VT-d or AMD-Vi on in the firmware and "
-		"boot with intel_iommu=on (AMD: amd_iommu=on)";
-	const char *iommu = vfio_why_has_iommu() ? "" : off;
+	bool off = !vfio_why_has_iommu();
+	const char *also = off ? "; the machine's IOMMU is off, too: " : "";
+	const char *fix = off ? preflight_iommu_fix() : "";
 
 	switch (r) {
 	case -ENOENT:
 		return verr_set(reterr, r,
 				NODE " does not exist: the vfio module is not loaded "
-				     "(run: modprobe vfio-pci)%s",
-				iommu);
+				     "(run: modprobe vfio-pci)%s%s",
+				also, fix);
 	case -ENODEV:
 	case -ENXIO:
 		return verr_set(reterr, r,
 				NODE " has no driver behind it: the vfio module can't be loaded "
-				     "(run: modprobe vfio-pci)%s",
-				iommu);
+				     "(run: modprobe vfio-pci)%s%s",
+				also, fix);
 	case -EACCES:
 	case -EPERM:
 		return verr_set(reterr, r,
@@ -169,14 +169,12 @@ static int parse_info(struct vfio_iommu_info *info, const struct vfio_iommu_type
 
 	if (r < 0)
 		return r;
-	h = vfio_info_cap(raw, raw->argsz, off, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
-			  sizeof(avail));
+	h = vfio_info_cap(raw, raw->argsz, off, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(avail));
 	if (h) {
 		memcpy(&avail, h, sizeof(avail));
 		info->dma_avail = avail.avail;
 	}
-	h = vfio_info_cap(raw, raw->argsz, off, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
-			  sizeof(mig));
+	h = vfio_info_cap(raw, raw->argsz, off, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, sizeof(mig));
 	if (h) {
 		memcpy(&mig, h, sizeof(mig));
 		info->has_migration = true;
@@ -194,15 +192,19 @@ int vfio_container_refresh(struct vfio_container *c, struct verr *reterr)
 			      NULL, NULL, &raw);
 
 	if (r < 0)
-		return verr_set(reterr, r, NODE ": asking the IOMMU for its limits "
-				"(VFIO_IOMMU_GET_INFO): %s", strerror(-r));
+		return verr_set(reterr, r,
+				NODE ": asking the IOMMU for its limits "
+				     "(VFIO_IOMMU_GET_INFO): %s",
+				strerror(-r));
 	r = parse_info(&info, raw);
 	free(raw);
 	if (r < 0) {
 		rangeset_fini(&info.iova);
-		return verr_set(reterr, r, NODE ": the kernel's answer about the IOMMU's limits "
-				"(VFIO_IOMMU_GET_INFO) can't be used: %s",
-				r == -ENOMEM ? "out of memory" : "its list of capabilities is broken");
+		return verr_set(reterr, r,
+				NODE ": the kernel's answer about the IOMMU's limits "
+				     "(VFIO_IOMMU_GET_INFO) can't be used: %s",
+				r == -ENOMEM ? "out of memory"
+					     : "its list of capabilities is broken");
 	}
 	rangeset_fini(&c->info.iova);
 	c->info = info;

@@ -36,23 +36,33 @@ static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reter
 	case -ENODEV:
 	case -ENOENT:
 		if (driver[0] == '\0')
-			return verr_set(reterr, r, "%s is not bound to vfio-pci but to no driver (run: "
-					"vfio-bind %s)", d->name, d->name);
-		return verr_set(reterr, r, "%s: VFIO does not have this function, its driver is %s "
-				"(run: vfio-bind %s)", d->name, driver, d->name);
+			return verr_set(reterr, r,
+					"%s is not bound to vfio-pci but to no driver (run: "
+					"vfio-bind %s)",
+					d->name, d->name);
+		return verr_set(reterr, r,
+				"%s: VFIO does not have this function, its driver is %s "
+				"(run: vfio-bind %s)",
+				d->name, driver, d->name);
 	case -EBUSY:
 		return verr_set(reterr, r, "%s is in use: another process has the function open",
 				d->name);
 	case -EACCES:
-		return verr_set(reterr, r, "%s is a virtual function whose physical function VFIO "
-				"owns, too: it is opened with a VF token only, which is not supported; "
-				"give the physical function back to its host driver", d->name);
+		return verr_set(
+		    reterr, r,
+		    "%s is a virtual function whose physical function VFIO "
+		    "owns, too: it is opened with a VF token only, which is not supported; "
+		    "give the physical function back to its host driver",
+		    d->name);
 	case -EIO:
-		return verr_set(reterr, r, "%s does not wake up (EIO): it may be stuck in D3cold; a "
-				"power cycle of the machine brings it back", d->name);
+		return verr_set(reterr, r,
+				"%s does not wake up (EIO): it may be stuck in D3cold; a "
+				"power cycle of the machine brings it back",
+				d->name);
 	default:
-		return verr_set(reterr, r, "%s: opening the function (VFIO_GROUP_GET_DEVICE_FD): %s",
-				d->name, strerror(-r));
+		return verr_set(reterr, r,
+				"%s: opening the function (VFIO_GROUP_GET_DEVICE_FD): %s", d->name,
+				strerror(-r));
 	}
 }
 
@@ -71,8 +81,10 @@ static int query_irq(struct vfio_device *d, unsigned int index, struct verr *ret
 	if (r == -EINVAL)
 		return 0;
 	if (r < 0)
-		return verr_set(reterr, r, "%s: asking for interrupt %u "
-				"(VFIO_DEVICE_GET_IRQ_INFO): %s", d->name, index, strerror(-r));
+		return verr_set(reterr, r,
+				"%s: asking for interrupt %u "
+				"(VFIO_DEVICE_GET_IRQ_INFO): %s",
+				d->name, index, strerror(-r));
 
 	const struct vfio_irq_info *info = raw;
 
@@ -98,8 +110,8 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 	free(raw);
 
 	if (!(d->flags & VFIO_DEVICE_FLAGS_PCI) || n_regions <= VFIO_PCI_CONFIG_REGION_INDEX)
-		return verr_set(reterr, -ENOTSUP, "%s: its VFIO driver does not present a PCI function",
-				d->name);
+		return verr_set(reterr, -ENOTSUP,
+				"%s: its VFIO driver does not present a PCI function", d->name);
 
 	for (unsigned int i = 0; i < VFIO_N_REGIONS && i < n_regions; i++) {
 		r = vfio_region_query(d, i, reterr);
@@ -112,8 +124,10 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 			return r;
 	}
 	if (d->region[VFIO_PCI_CONFIG_REGION_INDEX].size < 256)
-		return verr_set(reterr, -ENOTSUP, "%s: its VFIO driver gives no PCI configuration "
-				"space", d->name);
+		return verr_set(reterr, -ENOTSUP,
+				"%s: its VFIO driver gives no PCI configuration "
+				"space",
+				d->name);
 	return 0;
 }
 
@@ -198,9 +212,11 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
 		return verr_set(reterr, r, "%s: its reset failed (method: %s): %s", d->name, method,
 				strerror(-r));
 	if (!vfio_device_alive(d))
-		return verr_set(reterr, -EIO,
-				"%s did not come back from its reset (method: %s): its vendor id reads "
-				"0xffff; a power cycle of the machine brings it back", d->name, method);
+		return verr_set(
+		    reterr, -EIO,
+		    "%s did not come back from its reset (method: %s): its vendor id reads "
+		    "0xffff; a power cycle of the machine brings it back",
+		    d->name, method);
 	return 0;
 }
 
@@ -211,8 +227,9 @@ static bool vf_answers(const struct vfio_device *d)
 	char path[128];
 	uint8_t reg[4];
 
-	int fd = sys_open(hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor",
-				       d->name), O_RDONLY, 0);
+	int fd = sys_open(
+	    hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor", d->name),
+	    O_RDONLY, 0);
 
 	if (fd < 0)
 		return false; /* no virtual function */

@@ -34,7 +34,8 @@ static struct range region_range(const struct gmem_region *r)
 	return (struct range){ r->gpa, r->gpa + r->size - 1 };
 }
 
-/* --- windows ----------------------------------------------------------------------------------- */
+/* --- windows -----------------------------------------------------------------------------------
+ */
 
 /* The first part of `r` that no window covers; there is one. */
 static struct range first_gap(const struct rangeset *s, struct range r)
@@ -62,7 +63,7 @@ static bool name_hole(const struct vfio_container *c, struct range gap, char *bu
 	struct vfio_reserved v;
 	const char *what = NULL;
 
-	list_for_each(g, &c->groups, const struct vfio_group, node) {
+	list_for_each (g, &c->groups, const struct vfio_group, node) {
 		if (!vfio_why_reserved(g->id, gap, &v))
 			continue;
 		if (v.r.first == ht_hole.first && v.r.last == ht_hole.last)
@@ -101,47 +102,58 @@ int vfio_dma_check(const struct vfio_container *c, uint64_t iova, uint64_t size,
 	struct range r;
 
 	if (!range_make(iova, size, &r))
-		return verr_set(reterr, -EINVAL, "%#" PRIx64 " bytes at guest address %#" PRIx64
-				" are not a range", size, iova);
+		return verr_set(reterr, -EINVAL,
+				"%#" PRIx64 " bytes at guest address %#" PRIx64 " are not a range",
+				size, iova);
 	if (rangeset_contains(win, r))
 		return 0;
 	if (win->n == 0)
-		return verr_set(reterr, -EINVAL, "the IOMMU has no address for DMA at all, guest "
-				"addresses %#" PRIx64 "-%#" PRIx64 " included", r.first, r.last);
+		return verr_set(reterr, -EINVAL,
+				"the IOMMU has no address for DMA at all, guest "
+				"addresses %#" PRIx64 "-%#" PRIx64 " included",
+				r.first, r.last);
 
 	struct range gap = first_gap(win, r);
 	uint64_t top = win->r[win->n - 1].last;
 
 	if (gap.first > top)
-		return verr_set(reterr, -EINVAL, "guest addresses %#" PRIx64 "-%#" PRIx64 " are beyond "
+		return verr_set(reterr, -EINVAL,
+				"guest addresses %#" PRIx64 "-%#" PRIx64 " are beyond "
 				"the reach of DMA: the IOMMU's addresses end at %#" PRIx64
-				"; the guest's memory and BARs have to fit below", r.first, r.last, top);
+				"; the guest's memory and BARs have to fit below",
+				r.first, r.last, top);
 	if (!name_hole(c, gap, hole, sizeof(hole)))
-		snprintf(hole, sizeof(hole), "%#" PRIx64 "-%#" PRIx64 " is not in the IOMMU's ranges",
-			 gap.first, gap.last);
-	return verr_set(reterr, -EINVAL, "guest addresses %#" PRIx64 "-%#" PRIx64 " can't all be "
+		snprintf(hole, sizeof(hole),
+			 "%#" PRIx64 "-%#" PRIx64 " is not in the IOMMU's ranges", gap.first,
+			 gap.last);
+	return verr_set(reterr, -EINVAL,
+			"guest addresses %#" PRIx64 "-%#" PRIx64 " can't all be "
 			"reached by DMA: %s; the guest's memory and BARs have to keep clear of it",
 			r.first, r.last, hole);
 }
 
-/* --- refusals ---------------------------------------------------------------------------------- */
+/* --- refusals ----------------------------------------------------------------------------------
+ */
 
 static int explain_exist(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
 {
 	const struct gmem_region *o;
 	struct range mine = region_range(r);
 
-	list_for_each(o, &d->gmem->regions, const struct gmem_region, node) {
+	list_for_each (o, &d->gmem->regions, const struct gmem_region, node) {
 		if (o == r || !(o->mapped & BIT32(d->listener.index)) ||
 		    !range_overlaps(mine, region_range(o)))
 			continue;
-		return verr_set(reterr, -EEXIST, "%s at %#" PRIx64 "-%#" PRIx64 " overlaps %s at %#" PRIx64
-				"-%#" PRIx64 ", which is mapped for DMA already", r->name, mine.first,
-				mine.last, o->name, region_range(o).first, region_range(o).last);
+		return verr_set(reterr, -EEXIST,
+				"%s at %#" PRIx64 "-%#" PRIx64 " overlaps %s at %#" PRIx64
+				"-%#" PRIx64 ", which is mapped for DMA already",
+				r->name, mine.first, mine.last, o->name, region_range(o).first,
+				region_range(o).last);
 	}
-	return verr_set(reterr, -EEXIST, "%s at %#" PRIx64 "-%#" PRIx64 " overlaps a DMA map in this "
-			"container that is not one of the guest's memory", r->name, mine.first,
-			mine.last);
+	return verr_set(reterr, -EEXIST,
+			"%s at %#" PRIx64 "-%#" PRIx64 " overlaps a DMA map in this "
+			"container that is not one of the guest's memory",
+			r->name, mine.first, mine.last);
 }
 
 static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
@@ -153,20 +165,25 @@ static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, 
 	/* Maps of this and other containers are in `used` already. */
 	need = MAX(need, m.used + r->size);
 	if (m.known && (m.unlimited || need <= m.limit))
-		return verr_set(reterr, -ENOMEM, "the kernel ran out of memory while it pinned %s (%" PRIu64
-				" MiB) for DMA: give the guest less memory, or free some", r->name,
-				r->size >> 20);
+		return verr_set(reterr, -ENOMEM,
+				"the kernel ran out of memory while it pinned %s (%" PRIu64
+				" MiB) for DMA: give the guest less memory, or free some",
+				r->name, r->size >> 20);
 	if (!m.known)
-		return verr_set(reterr, -ENOMEM, "pinning %s (%" PRIu64 " MiB) for DMA: out of memory, "
-				"most likely of memory that may be locked; %" PRIu64 " KiB are needed: "
-				"raise the limit by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
-				" in the systemd unit, or by the capability CAP_IPC_LOCK", r->name,
-				r->size >> 20, need >> 10, need >> 10, need);
-	return verr_set(reterr, -ENOMEM, "pinning %s (%" PRIu64 " MiB) for DMA needs %" PRIu64 " KiB of "
-			"locked memory, the limit is %" PRIu64 " KiB: raise it by `ulimit -l %" PRIu64
-			"`, by LimitMEMLOCK=%" PRIu64 " in the systemd unit, or by the capability "
-			"CAP_IPC_LOCK", r->name, r->size >> 20, need >> 10, m.limit >> 10, need >> 10,
-			need);
+		return verr_set(
+		    reterr, -ENOMEM,
+		    "pinning %s (%" PRIu64 " MiB) for DMA: out of memory, "
+		    "most likely of memory that may be locked; %" PRIu64 " KiB are needed: "
+		    "raise the limit by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
+		    " in the systemd unit, or by the capability CAP_IPC_LOCK",
+		    r->name, r->size >> 20, need >> 10, need >> 10, need);
+	return verr_set(reterr, -ENOMEM,
+			"pinning %s (%" PRIu64 " MiB) for DMA needs %" PRIu64 " KiB of "
+			"locked memory, the limit is %" PRIu64
+			" KiB: raise it by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
+			" in the systemd unit, or by the capability "
+			"CAP_IPC_LOCK",
+			r->name, r->size >> 20, need >> 10, m.limit >> 10, need >> 10, need);
 }
 
 static int explain_nospc(const char *what, struct verr *reterr)
@@ -176,9 +193,12 @@ static int explain_nospc(const char *what, struct verr *reterr)
 
 	if (vfio_why_dma_limit(&limit))
 		snprintf(known, sizeof(known), " of %" PRIu64, limit);
-	return verr_set(reterr, -ENOSPC, "no DMA map is left for %s: the limit%s per container is "
-			"reached; raise it: modprobe vfio_iommu_type1 dma_entry_limit=N (or \"options "
-			"vfio_iommu_type1 dma_entry_limit=N\" in /etc/modprobe.d)", what, known);
+	return verr_set(
+	    reterr, -ENOSPC,
+	    "no DMA map is left for %s: the limit%s per container is "
+	    "reached; raise it: modprobe vfio_iommu_type1 dma_entry_limit=N (or \"options "
+	    "vfio_iommu_type1 dma_entry_limit=N\" in /etc/modprobe.d)",
+	    what, known);
 }
 
 static int explain_perm(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
@@ -203,27 +223,34 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 		/* A kernel without IOVA ranges (before 5.4) says no more than this. */
 		if (!name_hole(d->c, at, hole, sizeof(hole)))
 			snprintf(hole, sizeof(hole), "they may be beyond the reach of the IOMMU");
-		return verr_set(reterr, err, "mapping %s for DMA: the kernel refuses the guest addresses "
-				"%#" PRIx64 "-%#" PRIx64 ": %s", r->name, at.first, at.last, hole);
+		return verr_set(reterr, err,
+				"mapping %s for DMA: the kernel refuses the guest addresses "
+				"%#" PRIx64 "-%#" PRIx64 ": %s",
+				r->name, at.first, at.last, hole);
 	case -ENOMEM:
 		return explain_nomem(d, r, reterr);
 	case -ENOSPC:
 		return explain_nospc(r->name, reterr);
 	case -EFAULT:
-		return verr_set(reterr, err, "the host memory behind %s can't be pinned for DMA (EFAULT): %s",
-				r->name, r->kind == GMEM_MMIO ?
-				"this kernel does not map device memory for other devices, or the "
-				"device's memory decode is off" :
-				"it is not there, or not writable");
+		return verr_set(
+		    reterr, err, "the host memory behind %s can't be pinned for DMA (EFAULT): %s",
+		    r->name,
+		    r->kind == GMEM_MMIO
+			? "this kernel does not map device memory for other devices, or the "
+			  "device's memory decode is off"
+			: "it is not there, or not writable");
 	case -EPERM:
 		return explain_perm(d, r, reterr);
 	default:
-		return verr_set(reterr, err, "mapping %s at %#" PRIx64 "-%#" PRIx64 " for DMA "
-				"(VFIO_IOMMU_MAP_DMA): %s", r->name, at.first, at.last, strerror(-err));
+		return verr_set(reterr, err,
+				"mapping %s at %#" PRIx64 "-%#" PRIx64 " for DMA "
+				"(VFIO_IOMMU_MAP_DMA): %s",
+				r->name, at.first, at.last, strerror(-err));
 	}
 }
 
-/* --- the listener ------------------------------------------------------------------------------ */
+/* --- the listener ------------------------------------------------------------------------------
+ */
 
 static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr)
 {
@@ -231,9 +258,10 @@ static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct 
 	uint64_t granule = d->c->info.pgsizes & (~d->c->info.pgsizes + 1);
 
 	if ((r->gpa | r->size | (uintptr_t)r->hva) & (granule - 1))
-		return verr_set(reterr, -EINVAL, "%s at %#" PRIx64 " (%#" PRIx64 " bytes) is not aligned "
-				"to the IOMMU's page of %#" PRIx64 " bytes", r->name, r->gpa, r->size,
-				granule);
+		return verr_set(reterr, -EINVAL,
+				"%s at %#" PRIx64 " (%#" PRIx64 " bytes) is not aligned "
+				"to the IOMMU's page of %#" PRIx64 " bytes",
+				r->name, r->gpa, r->size, granule);
 
 	int rc = vfio_dma_check(d->c, r->gpa, r->size, reterr);
 
@@ -250,7 +278,8 @@ static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct 
 
 	rc = sys_ioctl(d->c->fd, VFIO_IOMMU_MAP_DMA, &map);
 	if (rc < 0) {
-		log_debug("map %s %#" PRIx64 "+%#" PRIx64 ": %s", r->name, r->gpa, r->size, strerror(-rc));
+		log_debug("map %s %#" PRIx64 "+%#" PRIx64 ": %s", r->name, r->gpa, r->size,
+			  strerror(-rc));
 		return explain_map(d, r, rc, reterr);
 	}
 	T(vfio_dma_map, r->gpa, r->size, r->hva);
@@ -278,13 +307,15 @@ static void dma_del(struct gmem_listener *l, const struct gmem_region *r)
 		log_debug("unmap %s %#" PRIx64 "+%#" PRIx64 ": %s", r->name, r->gpa, r->size,
 			  strerror(-rc));
 	else if (unmap.size != r->size)
-		log_debug("unmap %s %#" PRIx64 "+%#" PRIx64 ": the kernel unmapped %#" PRIx64 " bytes",
+		log_debug("unmap %s %#" PRIx64 "+%#" PRIx64 ": the kernel unmapped %#" PRIx64
+			  " bytes",
 			  r->name, r->gpa, r->size, (uint64_t)unmap.size);
 	if (r->kind == GMEM_RAM)
 		d->mapped -= r->size;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------
+ */
 
 /* Each region takes one map: better to know before the first gigabyte is pinned. */
 static int check_room(const struct vfio_container *c, const struct gmem *m, struct verr *reterr)
@@ -293,7 +324,7 @@ static int check_room(const struct vfio_container *c, const struct gmem *m, stru
 	char what[64];
 	uint32_t n = 0;
 
-	list_for_each(r, &m->regions, const struct gmem_region, node)
+	list_for_each (r, &m->regions, const struct gmem_region, node)
 		n += r->kind == GMEM_RAM;
 	if (n <= c->info.dma_avail)
 		return 0;
@@ -305,7 +336,8 @@ int vfio_dma_start(struct vfio_dma *d, struct vfio_container *c, struct gmem *m,
 		   struct verr *reterr)
 {
 	if (!c->iommu_set)
-		return verr_set(reterr, -EINVAL, "guest memory can't be mapped for DMA before a group is "
+		return verr_set(reterr, -EINVAL,
+				"guest memory can't be mapped for DMA before a group is "
 				"attached to the container");
 
 	int r = vfio_container_refresh(c, reterr);

@@ -16,7 +16,7 @@
 #include "core/log.h"
 #include "core/sys.h"
 #include "pci/hostpci.h"
-#include "vfio/preflight.h"
+#include "vfio/preflight_int.h"
 #include "vfio/why.h"
 
 int vfio_group_of(const struct bdf *at, unsigned int *ret_id, struct verr *reterr)
@@ -28,14 +28,17 @@ int vfio_group_of(const struct bdf *at, unsigned int *ret_id, struct verr *reter
 
 	if (r < 0)
 		return r;
-	if (dev.group == HOSTPCI_NO_GROUP)
+	if (dev.group == HOSTPCI_NO_GROUP) {
+		bdf_str(at, name);
+		if (vfio_why_has_iommu())
+			return verr_set(reterr, -ENXIO,
+					"%s has no IOMMU group: the machine's IOMMU does "
+					"not cover it, so it can't be isolated",
+					name);
 		return verr_set(reterr, -ENXIO,
-				vfio_why_has_iommu() ?
-				"%s has no IOMMU group: the machine's IOMMU does not cover it, so it "
-				"can't be isolated" :
-				"%s has no IOMMU group: the machine's IOMMU is off (switch VT-d or "
-				"AMD-Vi on in the firmware and boot with intel_iommu=on)",
-				bdf_str(at, name));
+				"%s has no IOMMU group, the machine's IOMMU is off: %s", name,
+				preflight_iommu_fix());
+	}
 	*ret_id = dev.group;
 	return 0;
 }
@@ -66,23 +69,29 @@ static int explain_open(unsigned int id, const char *node, int r, struct verr *r
 	switch (r) {
 	case -ENOENT:
 		if (is_noiommu(id))
-			return verr_set(reterr, -EOPNOTSUPP,
-					"group %u is a no-IOMMU group: nothing would keep the guest's "
-					"device out of the host's memory, so it is never given to a "
-					"guest", id);
-		return explain_members(id, r, "has no node in /dev/vfio",
-				       "none of its functions is bound to vfio-pci (run: vfio-bind)",
-				       reterr);
+			return verr_set(
+			    reterr, -EOPNOTSUPP,
+			    "group %u is a no-IOMMU group: nothing would keep the guest's "
+			    "device out of the host's memory, so it is never given to a "
+			    "guest",
+			    id);
+		return explain_members(
+		    id, r, "has no node in /dev/vfio",
+		    "none of its functions is bound to vfio-pci (run: vfio-bind)", reterr);
 	case -EBUSY:
 		if (vfio_why_holder(node, who, sizeof(who)))
-			return verr_set(reterr, r, "group %u is in use: %s has %s open", id, who, node);
+			return verr_set(reterr, r, "group %u is in use: %s has %s open", id, who,
+					node);
 		return verr_set(reterr, r,
 				"group %u is in use: another process has %s open (run: "
-				"fuser -v %s)", id, node, node);
+				"fuser -v %s)",
+				id, node, node);
 	case -EACCES:
 	case -EPERM:
-		return verr_set(reterr, r, "no permission to open %s: run as root, or give it to your "
-				"user (run: chown $USER %s)", node, node);
+		return verr_set(reterr, r,
+				"no permission to open %s: run as root, or give it to your "
+				"user (run: chown $USER %s)",
+				node, node);
 	default:
 		return verr_set(reterr, r, "opening %s: %s", node, strerror(-r));
 	}
@@ -103,9 +112,9 @@ static int check_viable(const struct vfio_group *g, struct verr *reterr)
 				       "a member belongs to a host driver (run: vfio-bind --group)",
 				       reterr);
 	if (st.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
-		return verr_set(reterr, -EBUSY,
-				"group %u is in a container already: whoever opened it before uses it",
-				g->id);
+		return verr_set(
+		    reterr, -EBUSY,
+		    "group %u is in a container already: whoever opened it before uses it", g->id);
 	return 0;
 }
 
@@ -117,21 +126,24 @@ static int explain_join(const struct vfio_group *g, const char *call, bool first
 	switch (r) {
 	case -EPERM:
 		vfio_why_eperm(g->id, why, sizeof(why));
-		return verr_set(reterr, r, "group %u: the kernel refuses %s (EPERM): %s", g->id, call,
-				why);
+		return verr_set(reterr, r, "group %u: the kernel refuses %s (EPERM): %s", g->id,
+				call, why);
 	case -EINVAL:
 		if (first)
 			break;
-		return verr_set(reterr, r,
-				"group %u: its IOMMU is not compatible with that of the groups already "
-				"in the container (%s)", g->id, call);
+		return verr_set(
+		    reterr, r,
+		    "group %u: its IOMMU is not compatible with that of the groups already "
+		    "in the container (%s)",
+		    g->id, call);
 	case -EBUSY:
 		return explain_members(g->id, r, "is in use",
 				       "a host driver or another process owns a member", reterr);
 	case -ENODEV:
 		return verr_set(reterr, r,
 				"group %u: no type1 IOMMU driver takes it (%s; run: modprobe "
-				"vfio_iommu_type1)", g->id, call);
+				"vfio_iommu_type1)",
+				g->id, call);
 	default:
 		break;
 	}
@@ -180,7 +192,7 @@ int vfio_group_attach(struct vfio_container *c, unsigned int id, struct vfio_gro
 	struct vfio_group *g;
 	char node[32];
 
-	list_for_each(g, &c->groups, struct vfio_group, node) {
+	list_for_each (g, &c->groups, struct vfio_group, node) {
 		if (g->id == id) {
 			g->refs++;
 			*ret = g;

@@ -61,8 +61,7 @@ int vfio_info_get(int fd, unsigned long request, uint32_t min, void (*set)(void 
 
 /* Reads the header at `off`; false if it is not wholly inside, or overlaps the struct's own
  * argsz and flags, or has an alignment no kernel makes. */
-static bool cap_at(const void *info, uint32_t argsz, uint32_t off,
-		   struct vfio_info_cap_header *ret)
+static bool cap_at(const void *info, uint32_t argsz, uint32_t off, struct vfio_info_cap_header *ret)
 {
 	if (off < 2 * sizeof(uint32_t) || !IS_ALIGNED(off, sizeof(uint32_t)))
 		return false;
@@ -87,7 +86,7 @@ int vfio_info_cap_check(const void *info, uint32_t argsz, uint32_t cap_offset)
 }
 
 const struct vfio_info_cap_header *vfio_info_cap(const void *info, uint32_t argsz,
-						  uint32_t cap_offset, uint16_t id, uint32_t len)
+						 uint32_t cap_offset, uint16_t id, uint32_t len)
 {
 	struct vfio_info_cap_header h;
 

@@ -41,7 +41,8 @@ static int set_irqs(struct vfio_device *d, unsigned int index, uint32_t action, 
 
 	T(vfio_irq_set, d->name, index, start, n);
 	if (r != 0)
-		log_debug("%s: SET_IRQS index %u start %u count %u: %d", d->name, index, start, n, r);
+		log_debug("%s: SET_IRQS index %u start %u count %u: %d", d->name, index, start, n,
+			  r);
 	return r;
 }
 

@@ -26,25 +26,27 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* --- what the kernel says ---------------------------------------------------------------------- */
+/* --- what the kernel says ----------------------------------------------------------------------
+ */
 
 /* An area is taken as it is or not at all: half of one would not be what the driver offered. */
-static void add_area(const struct vfio_device *d, struct vfio_region *rg, uint64_t off, uint64_t size)
+static void add_area(const struct vfio_device *d, struct vfio_region *rg, uint64_t off,
+		     uint64_t size)
 {
 	struct range whole, r;
 	uint64_t mask = page_size() - 1;
 
 	if (!range_make(0, rg->size, &whole) || !range_make(off, size, &r) ||
 	    !range_contains(whole, r) || ((off | size) & mask) != 0) {
-		log_debug("%s region %u: mmap area %#" PRIx64 "+%#" PRIx64 " is not usable", d->name,
-			  rg->index, off, size);
+		log_debug("%s region %u: mmap area %#" PRIx64 "+%#" PRIx64 " is not usable",
+			  d->name, rg->index, off, size);
 		return;
 	}
 	for (unsigned int i = 0; i < rg->n_areas; i++) {
 		if (range_overlaps(r, (struct range){ rg->area[i].off,
 						      rg->area[i].off + rg->area[i].size - 1 })) {
-			log_debug("%s region %u: mmap areas overlap at %#" PRIx64, d->name, rg->index,
-				  off);
+			log_debug("%s region %u: mmap areas overlap at %#" PRIx64, d->name,
+				  rg->index, off);
 			return;
 		}
 	}
@@ -88,15 +90,14 @@ static void parse_areas(const struct vfio_device *d, struct vfio_region *rg,
 		log_debug("%s region %u: broken capability chain", d->name, rg->index);
 		return;
 	}
-	rg->msix_mappable = vfio_info_cap(raw, raw->argsz, off,
-					  VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+	rg->msix_mappable = vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 					  sizeof(struct vfio_info_cap_header)) != NULL;
 	if (!(raw->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return;
 
 	const struct vfio_info_cap_header *h =
-		vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-			      sizeof(struct vfio_info_cap_header));
+	    vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+			  sizeof(struct vfio_info_cap_header));
 
 	if (h)
 		parse_sparse(d, rg, raw, raw->argsz, h);
@@ -123,7 +124,8 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 		return 0;
 	}
 	if (r < 0)
-		return verr_set(reterr, r, "%s: asking for region %u (VFIO_DEVICE_GET_REGION_INFO): %s",
+		return verr_set(reterr, r,
+				"%s: asking for region %u (VFIO_DEVICE_GET_REGION_INFO): %s",
 				d->name, index, strerror(-r));
 
 	const struct vfio_region_info *info = raw;
@@ -133,8 +135,10 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 	rg.size = info->size;
 	rg.fd_off = info->offset;
 	if (rg.size > 0 && (!range_make(rg.fd_off, rg.size, &in_fd) || in_fd.last > INT64_MAX)) {
-		r = verr_set(reterr, -EBADMSG, "%s: the kernel's answer about region %u makes no sense: "
-			     "%#" PRIx64 " bytes at %#" PRIx64, d->name, index, rg.size, rg.fd_off);
+		r = verr_set(reterr, -EBADMSG,
+			     "%s: the kernel's answer about region %u makes no sense: "
+			     "%#" PRIx64 " bytes at %#" PRIx64,
+			     d->name, index, rg.size, rg.fd_off);
 	} else {
 		parse_areas(d, &rg, info);
 		d->region[index] = rg;
@@ -143,7 +147,8 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 	return r;
 }
 
-/* --- access ------------------------------------------------------------------------------------ */
+/* --- access ------------------------------------------------------------------------------------
+ */
 
 /* NULL unless the access lies wholly inside the region and the region takes it. */
 static const struct vfio_region *region_for(const struct vfio_device *d, unsigned int index,
@@ -167,7 +172,8 @@ static unsigned int piece(unsigned int index, uint64_t off, unsigned int left)
 	return MIN(left, 4 - (unsigned int)(off & 3));
 }
 
-uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off, unsigned int size)
+uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off,
+			  unsigned int size)
 {
 	const struct vfio_region *rg = region_for(d, index, off, size, VFIO_REGION_INFO_FLAG_READ);
 	uint8_t buf[8] = { 0 };
@@ -223,7 +229,8 @@ uint32_t vfio_cfg_reader(void *device, unsigned int off)
 	return vfio_cfg_read(device, off & ~3u, 4);
 }
 
-/* --- mapping ----------------------------------------------------------------------------------- */
+/* --- mapping -----------------------------------------------------------------------------------
+ */
 
 static bool in_one_area(const struct vfio_region *rg, uint64_t off, uint64_t size)
 {
@@ -275,8 +282,9 @@ int vfio_region_mmap(struct vfio_device *d, unsigned int index, uint64_t off, ui
 
 	if (index >= VFIO_N_REGIONS || !in_one_area(&d->region[index], off, size) ||
 	    ((off | size) & (page - 1)) != 0 || !IS_POW2(align) || align > GIB(1))
-		return verr_set(reterr, -EINVAL, "%s: region %u can't be mapped at %#" PRIx64 "+%#" PRIx64,
-				d->name, index, off, size);
+		return verr_set(reterr, -EINVAL,
+				"%s: region %u can't be mapped at %#" PRIx64 "+%#" PRIx64, d->name,
+				index, off, size);
 	rg = &d->region[index];
 	if (rg->flags & VFIO_REGION_INFO_FLAG_READ)
 		prot |= PROT_READ;
@@ -286,9 +294,12 @@ int vfio_region_mmap(struct vfio_device *d, unsigned int index, uint64_t off, ui
 	int r = reserve(size, MAX(align, page), off, &at);
 
 	if (r < 0)
-		return verr_set(reterr, r, "%s: reserving %#" PRIx64 " bytes of address space for region "
-				"%u: %s", d->name, size, index, strerror(-r));
-	r = sys_mmap(&hva, at, size, prot, MAP_SHARED | MAP_FIXED, d->fd, (off_t)(rg->fd_off + off));
+		return verr_set(reterr, r,
+				"%s: reserving %#" PRIx64 " bytes of address space for region "
+				"%u: %s",
+				d->name, size, index, strerror(-r));
+	r = sys_mmap(&hva, at, size, prot, MAP_SHARED | MAP_FIXED, d->fd,
+		     (off_t)(rg->fd_off + off));
 	if (r < 0) {
 		sys_munmap(at, size);
 		return verr_set(reterr, r, "%s: mapping region %u at %#" PRIx64 "+%#" PRIx64 ": %s",
@@ -298,8 +309,10 @@ int vfio_region_mmap(struct vfio_device *d, unsigned int index, uint64_t off, ui
 	r = sys->madvise(hva, size, MADV_DONTFORK);
 	if (r < 0) {
 		sys_munmap(hva, size);
-		return verr_set(reterr, r, "%s: keeping region %u from child processes "
-				"(MADV_DONTFORK): %s", d->name, index, strerror(-r));
+		return verr_set(reterr, r,
+				"%s: keeping region %u from child processes "
+				"(MADV_DONTFORK): %s",
+				d->name, index, strerror(-r));
 	}
 	*ret = hva;
 	return 0;

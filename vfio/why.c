@@ -16,9 +16,12 @@
 
 #include "core/sys.h"
 #include "pci/hostpci.h"
+#include "vfio/hostproc.h"
 
-#define TEXT_MAX      4096 /* one sysfs page; /proc/self/status and limits are smaller */
+#define PATH_SIZE        512
 #define CAP_IPC_LOCK_BIT 14 /* linux/capability.h */
+
+/* --- who ------------------------------------------------------------------------------------- */
 
 struct holder_scan {
 	const char *node;
@@ -28,10 +31,9 @@ struct holder_scan {
 static int holder_each_fd(void *opaque, const char *name)
 {
 	struct holder_scan *s = opaque;
-	char path[64], target[64];
+	char path[PATH_SIZE], target[64];
 
-	if (snprintf(path, sizeof(path), "/proc/%s/fd/%s", s->pid, name) >= (int)sizeof(path))
-		return 0;
+	hostpci_path(path, sizeof(path), "/proc/%s/fd/%s", s->pid, name);
 	ssize_t n = sys->readlink(path, target, sizeof(target) - 1);
 
 	if (n < 0)
@@ -43,12 +45,12 @@ static int holder_each_fd(void *opaque, const char *name)
 static int holder_each_pid(void *opaque, const char *name)
 {
 	struct holder_scan *s = opaque;
-	char path[32];
+	char path[PATH_SIZE];
 
 	if (!isdigit((unsigned char)name[0]) || strlen(name) >= sizeof(s->pid))
 		return 0;
 	snprintf(s->pid, sizeof(s->pid), "%s", name);
-	snprintf(path, sizeof(path), "/proc/%s/fd", s->pid);
+	hostpci_path(path, sizeof(path), "/proc/%s/fd", s->pid);
 	/* A process that ends meanwhile, or another user's, has no readable fds: go on. */
 	return sys->listdir(path, holder_each_fd, s) == 1;
 }
@@ -56,13 +58,13 @@ static int holder_each_pid(void *opaque, const char *name)
 bool vfio_why_holder(const char *node, char *buf, size_t size)
 {
 	struct holder_scan s = { .node = node };
-	char path[32], comm[32];
+	char path[PATH_SIZE], comm[32];
 
 	buf[0] = '\0';
-	if (sys->listdir("/proc", holder_each_pid, &s) != 1)
+	if (sys->listdir(hostpci_path(path, sizeof(path), "/proc"), holder_each_pid, &s) != 1)
 		return false;
 
-	snprintf(path, sizeof(path), "/proc/%s/comm", s.pid);
+	hostpci_path(path, sizeof(path), "/proc/%s/comm", s.pid);
 	if (sys_read_text(path, comm, sizeof(comm)) < 0)
 		snprintf(comm, sizeof(comm), "a process");
 	for (char *c = comm; *c; c++) /* a process names itself as it likes */
@@ -75,6 +77,8 @@ bool vfio_why_holder(const char *node, char *buf, size_t size)
 	return true;
 }
 
+/* --- the IOMMU ------------------------------------------------------------------------------- */
+
 static int any_entry(void *opaque, const char *name)
 {
 	(void)opaque;
@@ -84,60 +88,65 @@ static int any_entry(void *opaque, const char *name)
 
 bool vfio_why_has_iommu(void)
 {
-	char path[128];
+	char path[PATH_SIZE];
 
 	return sys->listdir(hostpci_path(path, sizeof(path), "/sys/class/iommu"), any_entry,
 			    NULL) == 1;
 }
 
-/* The first fitting line of the group's reserved_regions: "0x00000000fee00000 0x00000000feefffff msi". */
-static bool reserved_find(unsigned int group, const struct range *over, const char *type,
-			  struct vfio_reserved *ret)
+struct reserved_scan {
+	const struct range *over; /* NULL: anywhere */
+	const char *type;         /* NULL: any */
+	struct vfio_reserved found;
+};
+
+/* "0x00000000fee00000 0x00000000feefffff msi" */
+static int reserved_line(void *opaque, char *line)
 {
-	char path[128], text[TEXT_MAX];
+	struct reserved_scan *s = opaque;
+	struct vfio_reserved v;
 
-	hostpci_path(path, sizeof(path), "/sys/kernel/iommu_groups/%u/reserved_regions", group);
-	if (sys_read_text(path, text, sizeof(text)) < 0)
-		return false;
+	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %23s", &v.r.first, &v.r.last, v.type) != 3 ||
+	    v.r.first > v.r.last)
+		return 0;
+	if ((s->over && !range_overlaps(*s->over, v.r)) ||
+	    (s->type && strcmp(s->type, v.type) != 0))
+		return 0;
+	s->found = v;
+	return 1;
+}
 
-	for (const char *line = text, *next; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			next++;
-		struct vfio_reserved v;
+static bool reserved_find(unsigned int group, struct reserved_scan *s)
+{
+	char path[64];
 
-		if (sscanf(line, "%" SCNi64 " %" SCNi64 " %23s", (int64_t *)&v.r.first,
-			   (int64_t *)&v.r.last, v.type) != 3 ||
-		    v.r.first > v.r.last)
-			continue;
-		if (over && !range_overlaps(*over, v.r))
-			continue;
-		if (type && strcmp(type, v.type) != 0)
-			continue;
-		*ret = v;
-		return true;
-	}
-	return false;
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u/reserved_regions", group);
+	return hostproc_lines(path, reserved_line, s) == 1;
 }
 
 bool vfio_why_reserved(unsigned int group, struct range r, struct vfio_reserved *ret)
 {
-	return reserved_find(group, &r, NULL, ret);
+	struct reserved_scan s = { .over = &r };
+
+	if (!reserved_find(group, &s))
+		return false;
+	*ret = s.found;
+	return true;
 }
 
 void vfio_why_eperm(unsigned int group, char *buf, size_t size)
 {
-	char path[128], allow[8];
-	struct vfio_reserved v;
+	char path[PATH_SIZE], allow[8];
+	struct reserved_scan s = { .type = "direct" };
 
 	/* Both refusals are EPERM: the driver of the IOMMU gives it for memory that the firmware
 	 * keeps for itself (RMRR), type1 for a platform without interrupt remapping. */
-	if (reserved_find(group, NULL, "direct", &v)) {
+	if (reserved_find(group, &s)) {
 		snprintf(buf, size,
 			 "the firmware reserves memory %#" PRIx64 "-%#" PRIx64 " for a device of "
 			 "group %u (RMRR), and Linux does not hand such devices out; a firmware "
 			 "setting or update may drop the reservation",
-			 v.r.first, v.r.last, group);
+			 s.found.r.first, s.found.r.last, group);
 		return;
 	}
 	hostpci_path(path, sizeof(path),
@@ -152,49 +161,50 @@ void vfio_why_eperm(unsigned int group, char *buf, size_t size)
 		 "modprobe vfio_iommu_type1 allow_unsafe_interrupts=1");
 }
 
-/* The soft limit in /proc/self/limits: "Max locked memory  8388608  8388608  bytes". */
-static bool memlock_limit(struct vfio_memlock *ret)
+/* --- limits ---------------------------------------------------------------------------------- */
+
+/* "Max locked memory         8388608              8388608              bytes" */
+static int limits_line(void *opaque, char *line)
 {
 	static const char key[] = "Max locked memory";
-	char text[TEXT_MAX], soft[24];
+	struct vfio_memlock *m = opaque;
+	char soft[24], *end;
 
-	if (sys_read_text("/proc/self/limits", text, sizeof(text)) < 0)
-		return false;
-	const char *at = strstr(text, key);
-
-	if (!at || sscanf(at + strlen(key), " %23s", soft) != 1)
-		return false;
+	if (strncmp(line, key, strlen(key)) != 0)
+		return 0;
+	if (sscanf(line + strlen(key), " %23s", soft) != 1)
+		return 1;
 	if (strcmp(soft, "unlimited") == 0) {
-		ret->unlimited = true;
-		return true;
+		m->known = m->unlimited = true;
+		return 1;
 	}
-	char *end;
-
 	errno = 0;
-	ret->limit = strtoull(soft, &end, 10);
-	return errno == 0 && end != soft && *end == '\0';
+	m->limit = strtoull(soft, &end, 10);
+	m->known = errno == 0 && end != soft && *end == '\0';
+	return 1;
+}
+
+static int status_line(void *opaque, char *line)
+{
+	struct vfio_memlock *m = opaque;
+
+	if (strncmp(line, "VmLck:", 6) == 0)
+		m->used = strtoull(line + 6, NULL, 10) * 1024;
+	else if (strncmp(line, "CapEff:", 7) == 0)
+		m->unlimited |= strtoull(line + 7, NULL, 16) >> CAP_IPC_LOCK_BIT & 1;
+	return 0;
 }
 
 void vfio_why_memlock(struct vfio_memlock *ret)
 {
-	char text[TEXT_MAX];
-	const char *at;
-
 	*ret = (struct vfio_memlock){ .known = false };
-	ret->known = memlock_limit(ret);
-	if (sys_read_text("/proc/self/status", text, sizeof(text)) < 0)
-		return;
-	at = strstr(text, "\nVmLck:");
-	if (at)
-		ret->used = strtoull(at + strlen("\nVmLck:"), NULL, 10) * 1024;
-	at = strstr(text, "\nCapEff:");
-	if (at && (strtoull(at + strlen("\nCapEff:"), NULL, 16) >> CAP_IPC_LOCK_BIT & 1))
-		ret->unlimited = true;
+	hostproc_lines("/proc/self/limits", limits_line, ret);
+	hostproc_lines("/proc/self/status", status_line, ret);
 }
 
 bool vfio_why_dma_limit(uint64_t *ret)
 {
-	char path[128];
+	char path[PATH_SIZE];
 
 	hostpci_path(path, sizeof(path), "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit");
 	return sys_read_u64(path, ret) == 0;
