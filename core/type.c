@@ -203,21 +203,29 @@ static int syntax_of(char *buf, size_t size, const struct prop *p)
 	return len;
 }
 
-static size_t syntax_width(const struct prop *props)
+/* Widths of the two columns before the sentence; a table's own rows or more. */
+struct columns {
+	size_t syntax, def;
+};
+
+static void widen(struct columns *col, const struct prop *props)
 {
 	char buf[128];
-	size_t width = 0;
-	for (const struct prop *p = props; p && p->name; p++)
-		width = MAX(width, (size_t)syntax_of(buf, sizeof(buf), p));
-	return width;
+	for (const struct prop *p = props; p && p->name; p++) {
+		col->syntax = MAX(col->syntax, (size_t)syntax_of(buf, sizeof(buf), p));
+		col->def = MAX(col->def, p->def ? strlen(p->def) : 0);
+	}
+	col->syntax = MIN(col->syntax, 40);
+	col->def = MIN(col->def, 20);
 }
 
-static void help_rows(FILE *out, const struct prop *props, size_t width)
+static void help_rows(FILE *out, const struct prop *props, const struct columns *col)
 {
 	char buf[128];
 	for (const struct prop *p = props; p && p->name; p++) {
 		syntax_of(buf, sizeof(buf), p);
-		fprintf(out, "  %-*s  %-8s  %s", (int)width, buf, p->def ? p->def : "-", p->help);
+		fprintf(out, "  %-*s  %-*s  %s", (int)col->syntax, buf, (int)col->def,
+			p->def ? p->def : "-", p->help);
 		bool number = p->kind == PROP_U16 || p->kind == PROP_U32 || p->kind == PROP_U64;
 		if (number && (p->min || p->max))
 			fprintf(out, " (%" PRIu64 " to %" PRIu64 ")", p->min, p->max);
@@ -227,8 +235,10 @@ static void help_rows(FILE *out, const struct prop *props, size_t width)
 
 void type_help_props(FILE *out, const struct type_desc *t, const struct prop *shared)
 {
-	size_t width = MIN(MAX(syntax_width(t->props), syntax_width(shared)), 40);
+	struct columns col = { 0, strlen(PROP_REQUIRED) };
+	widen(&col, t->props);
+	widen(&col, shared);
 	fprintf(out, "%s: %s\n", t->name, t->desc);
-	help_rows(out, t->props, width);
-	help_rows(out, shared, width);
+	help_rows(out, t->props, &col);
+	help_rows(out, shared, &col);
 }
