@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The VM: its fd, its interrupt controllers in the kernel, and guest memory as KVM slots.
+//
+// Locking: set-up calls from one thread; the listener's callbacks under the machine lock.
+#pragma once
+
+#include "core/gmem.h"
+#include "kvm/kvm.h"
+
+VV_BEGIN_DECLS
+
+/* Guest addresses KVM takes for itself on Intel CPUs that need help with real mode: one page of
+ * identity map and three of TSS, between the local APICs and the reset vector. Nothing else may
+ * be placed there; the machine's memory map must mark them reserved. */
+#define KVM_IDENTITY_GPA UINT64_C(0xfeffc000)
+#define KVM_TSS_GPA	 UINT64_C(0xfeffd000)
+
+#define KVM_IOAPIC_PINS 24
+
+struct kvm_vm {
+	const struct kvm_host *host; /* borrowed */
+	enum kvm_chip_mode mode;
+	int fd; /* owned; -1 when closed */
+
+	struct gmem_listener listener;
+	const struct gmem_region **slots; /* by slot number; NULL: free; owned array */
+	unsigned int n_slots;		  /* length of the array */
+
+	/* A slot that KVM would not let go of: the guest must never run again, for its memory is
+	 * about to become someone else's. Called once, from vm.c, under the machine lock. */
+	void (*broken)(void *opaque);
+	void *broken_opaque; /* borrowed */
+};
+
+/* A VM without controllers and vCPUs. On failure nothing is left open. */
+int kvm_vm_open(struct kvm_vm *vm, const struct kvm_host *host, enum kvm_chip_mode mode,
+		struct verr *reterr);
+void kvm_vm_close(struct kvm_vm *vm); /* unlistens first; closed already: no effect */
+
+/* Mirrors guest memory in KVM slots from now on. Before kvm_vm_chip(): KVM_CREATE_IRQCHIP leaves
+ * work for the kernel's SRCU that makes the next slot change wait for milliseconds. */
+int kvm_vm_listen(struct kvm_vm *vm, struct gmem *m, struct verr *reterr);
+/* The interrupt controllers (and with them the PIT in mode `on`), for `vcpus` processors. Before
+ * the first vCPU. */
+int kvm_vm_chip(struct kvm_vm *vm, unsigned int vcpus, struct verr *reterr);
+
+VV_END_DECLS
