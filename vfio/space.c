@@ -75,20 +75,6 @@ static struct vfio_space *space_join(struct vfio_seat *s, struct gmem *ram, unsi
 	return NULL;
 }
 
-static int check_ram(const struct vfio_container *c, const struct gmem *ram, struct verr *reterr)
-{
-	const struct gmem_region *r;
-
-	list_for_each(r, &ram->regions, const struct gmem_region, node) {
-		if (r->kind != GMEM_RAM)
-			continue;
-		int rc = vfio_dma_check(c, r->gpa, r->size, reterr);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
 		   struct verr *reterr)
 {
@@ -113,9 +99,7 @@ int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struc
 	}
 	s->space->devices++;
 	r = vfio_device_open(s->space->c, at, &s->vd, reterr);
-	if (r == 0 && plat->dry_run)
-		r = check_ram(s->space->c, plat->ram, reterr);
-	else if (r == 0 && fresh)
+	if (r == 0 && fresh)
 		r = vfio_dma_start(&fresh->dma, fresh->c, plat->ram, reterr);
 	if (r < 0)
 		vfio_seat_leave(s);

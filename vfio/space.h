@@ -30,7 +30,7 @@ struct vfio_seat {
 };
 
 /* Joins an existing space or makes one: group attached, KVM told of it, device opened, guest
- * memory mapped (dry_run: only checked against the IOVA windows). All or nothing. */
+ * memory mirrored. All or nothing. */
 int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
 		   struct verr *reterr);
 /* Closes the device, then unmaps guest memory (last of the space, while its group still holds the

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "core/accel.h"
+
+VV_BEGIN_DECLS
+
+extern const struct accel_type none_accel;
+
+VV_END_DECLS

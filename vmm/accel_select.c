@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Accelerator selection, in the order the user gave.
+
+#include "vmm/accel_select.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/type.h"
+#include "vmm/tables.h"
+
+#define ENTRY_MAX 256
+
+/* Copies the entry at *list and moves on; false at the end. */
+static bool next_entry(const char **list, char entry[ENTRY_MAX], struct verr *reterr, int *ret_err)
+{
+	if (!*list)
+		return false;
+	size_t n = strcspn(*list, ":");
+	if (n == 0 || n >= ENTRY_MAX) {
+		*ret_err = verr_set(reterr, -EINVAL, n ? "--accel: an entry is too long" :
+				    "--accel: an empty entry (form: NAME[,PROP=VALUE]:NAME...)");
+		return false;
+	}
+	memcpy(entry, *list, n);
+	entry[n] = '\0';
+	*list = (*list)[n] == ':' ? *list + n + 1 : NULL;
+	return true;
+}
+
+static int parse_entry(const char *entry, const struct accel_type **ret_type, void **ret_cfg,
+		       struct verr *reterr)
+{
+	char name[64];
+	const char *rest;
+
+	int r = type_split(entry, name, sizeof(name), &rest);
+	if (r < 0)
+		return verr_set(reterr, r, "--accel: name in \"%s\" is too long", entry);
+	const struct type_desc *t = type_find((const struct type_desc *const *)accel_types,
+					      "accelerator", name, reterr);
+	if (!t)
+		return -ENOENT;
+	void *cfg = t->cfg_size ? props_new(t) : NULL;
+	if (t->cfg_size && !cfg)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	const struct props_target target = { t->props, cfg };
+	r = props_parse(name, rest ? rest : "", &target, 1, reterr);
+	if (r < 0) {
+		props_free(t, cfg);
+		return r;
+	}
+	*ret_type = container_of(t, struct accel_type, t);
+	*ret_cfg = cfg;
+	return 0;
+}
+
+int accel_list_check(const char *list, struct verr *reterr)
+{
+	char entry[ENTRY_MAX];
+	int r = 0;
+
+	while (r == 0 && next_entry(&list, entry, reterr, &r)) {
+		const struct accel_type *type;
+		void *cfg;
+
+		r = parse_entry(entry, &type, &cfg, reterr);
+		if (r == 0)
+			props_free(&type->t, cfg);
+	}
+	return r;
+}
+
+int accel_list_open(const char *list, FILE *out, struct accel **ret, bool *ret_fallback,
+		    struct verr *reterr)
+{
+	char entry[ENTRY_MAX];
+	struct verr why = { 0 };
+	bool fallback = false;
+	int r = 0;
+
+	while (next_entry(&list, entry, reterr, &r)) {
+		const struct accel_type *type;
+		void *cfg;
+
+		verr_clear(&why);
+		r = parse_entry(entry, &type, &cfg, &why);
+		if (r < 0)
+			break;
+		r = type->open(cfg, ret, &why);
+		props_free(&type->t, cfg);
+		if (r == 0) {
+			*ret_fallback = fallback;
+			return 0;
+		}
+		if (out && list)
+			fprintf(out, "vfio-vmm: accelerator %s passed over: %s\n", type->t.name,
+				why.msg);
+		fallback = true;
+	}
+	return why.code ? verr_set(reterr, why.code, "%s", why.msg) : r;
+}

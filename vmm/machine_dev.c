@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine's list of devices: from a --device argument to a realized one, ports for those that
+// need one, and their end in reverse order.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pci/rootport.h"
+#include "vmm/machine.h"
+#include "vmm/tables.h"
+
+struct dev *machine_find_device(struct machine *m, const char *id)
+{
+	struct dev *d;
+
+	list_for_each(d, &m->devs, struct dev, node)
+		if (strcmp(d->id, id) == 0)
+			return d;
+	return NULL;
+}
+
+static int adopt(struct machine *m, struct dev *d, struct verr *reterr)
+{
+	/* Listed before it is realized, so that a port made for it on the way can stand in front of
+	 * it: the end comes in reverse order and must take the function first. */
+	list_add_tail(&m->devs, &d->node);
+	int r = dev_realize(d, reterr);
+	if (r < 0) {
+		list_del(&d->node);
+		dev_free(d);
+	}
+	return r;
+}
+
+int machine_own_device(struct machine *m, const struct dev_type *type, const char *id, void *cfg,
+		       struct dev **ret, struct verr *reterr)
+{
+	struct dev *d;
+
+	int r = dev_new(type, &m->plat, id, cfg, &d, reterr);
+	if (r < 0)
+		return r;
+	r = adopt(m, d, reterr);
+	if (r == 0 && ret)
+		*ret = d;
+	return r;
+}
+
+static int parse_device(struct machine *m, const char *arg, const struct dev_type **ret_type,
+			void **ret_cfg, struct pcidev_common *common, struct verr *reterr)
+{
+	char name[64];
+	const char *rest;
+
+	(void)m;
+	int r = type_split(arg, name, sizeof(name), &rest);
+	if (r < 0)
+		return verr_set(reterr, r, "device name in \"%s\" is too long", arg);
+	const struct type_desc *t =
+		type_find((const struct type_desc *const *)dev_types, "device", name, reterr);
+	if (!t)
+		return -ENOENT;
+	const struct dev_type *type = container_of(t, struct dev_type, t);
+	if (!type->user)
+		return verr_set(reterr, -EINVAL, "device \"%s\" is part of the machine and can't be "
+				"added", name);
+	void *cfg = t->cfg_size ? props_new(t) : NULL;
+	if (t->cfg_size && !cfg)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	const struct props_target targets[] = {
+		{ t->props, cfg },
+		{ type->pci ? pcidev_common_props : NULL, common },
+	};
+	r = props_parse(name, rest ? rest : "", targets, type->pci ? 2 : 1, reterr);
+	if (r < 0) {
+		props_free(t, cfg);
+		return r;
+	}
+	*ret_type = type;
+	*ret_cfg = cfg;
+	return 0;
+}
+
+int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
+{
+	struct pcidev_common common;
+	const struct dev_type *type;
+	struct dev *d;
+	void *cfg;
+
+	memset(&common, 0, sizeof(common));
+	int r = props_defaults(pcidev_common_props, &common);
+	if (r == 0)
+		r = parse_device(m, arg, &type, &cfg, &common, reterr);
+	if (r == 0 && common.id && machine_find_device(m, common.id)) {
+		props_free(&type->t, cfg);
+		r = verr_set(reterr, -EEXIST, "two devices with id \"%s\"", common.id);
+	}
+	if (r == 0)
+		r = dev_new(type, &m->plat, common.id, cfg, &d, reterr);
+	if (r < 0) {
+		props_clear(pcidev_common_props, &common);
+		return r;
+	}
+	if (!common.id) { /* two of one type get numbers of their own */
+		char id[sizeof(d->id)];
+		snprintf(id, sizeof(id), "%.48s.%u", type->t.name, m->next_id++);
+		memcpy(d->id, id, sizeof(id));
+	}
+	if (type->pci)
+		container_of(d, struct pcidev, dev)->common = common; /* strings now its own */
+	else
+		props_clear(pcidev_common_props, &common);
+	return adopt(m, d, reterr);
+}
+
+struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reterr)
+{
+	struct machine *m = machine;
+	struct dev *port;
+	char id[32];
+
+	do
+		snprintf(id, sizeof(id), "port%u", m->next_port++);
+	while (machine_find_device(m, id));
+	void *cfg = rootport_type.t.cfg_size ? props_new(&rootport_type.t) : NULL;
+	if (machine_own_device(m, &rootport_type, id, cfg, &port, reterr) < 0)
+		return NULL;
+	/* The port outlives what is plugged into it. */
+	list_del(&port->node);
+	list_add_tail(&d->node, &port->node);
+	return container_of(port, struct pcidev, dev)->secondary;
+}
+
+void machine_free_devices(struct machine *m)
+{
+	while (!list_empty(&m->devs)) {
+		struct dev *d = container_of(m->devs.prev, struct dev, node);
+		list_del(&d->node);
+		dev_free(d);
+	}
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Machine type "pc": a PC reduced to what a modern kernel needs - PCI with ECAM, a serial port, a
+// clock, ACPI sleep and reset - and its memory map, made to fit the devices that are there.
+//
+//	0                RAM, up to the hole
+//	hole             32-bit PCI window, grown downwards if the BARs need it
+//	e000'0000        ECAM, 256 buses
+//	fec0'0000        IOAPIC          fee0'0000  local APIC
+//	1'0000'0000      more RAM
+//	above it         64-bit PCI window
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pci/hostbridge.h"
+#include "vfio/dma.h"
+#include "vmm/backend/backend.h"
+#include "vmm/dev/devs.h"
+#include "vmm/machine.h"
+#include "vmm/machine_pc.h"
+
+#define PC_ECAM_BASE	 UINT64_C(0xe0000000)
+#define PC_ECAM_BUSES	 256u
+#define PC_MMIO32_MIN	 MIB(512)
+#define PC_MMIO32_MAX	 GIB(2)
+#define PC_MMIO64_MIN	 GIB(32)
+#define PC_ACPI_PM_PORT	 0x600
+#define PC_SERIAL_PORT	 0x3f8
+#define PC_SERIAL_IRQ	 4
+#define PC_KVM_PAGES	 UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
+#define AMD_HT_FIRST	 UINT64_C(0xfd00000000)
+#define AMD_HT_LAST	 UINT64_C(0xffffffffff)
+
+enum { PREFAULT_AUTO, PREFAULT_ON, PREFAULT_OFF };
+
+struct pc_cfg {
+	bool hugepages, memfd;
+	int prefault;
+};
+
+static const char *const prefault_choices[] = { "auto", "on", "off", NULL };
+
+static const struct prop pc_props[] = {
+	PROP(struct pc_cfg, hugepages, PROP_BOOL, "off", "guest RAM in 2 MiB hugetlbfs pages"),
+	PROP(struct pc_cfg, memfd, PROP_BOOL, "off", "guest RAM in a memory file"),
+	PROP_NAMED("prefault", struct pc_cfg, prefault, PROP_ENUM, "auto",
+		   "touch all RAM at the start (auto: when a device pins it)",
+		   .choices = prefault_choices),
+	PROP_END,
+};
+
+/* Device `dev`'s pins, spread over the eight PCI lines as the _PRT says. */
+static uint32_t pc_gsi_of(unsigned int dev, unsigned int pin)
+{
+	return PC_PCI_GSI_FIRST + ((dev + pin) & 7);
+}
+
+static int pc_build(struct machine *m, struct verr *reterr)
+{
+	intx_lines_init(&m->intx, m->plat.irq, pc_gsi_of);
+	pcibus_init_root(&m->pci0, &m->mmio, &m->pio, &m->intx);
+	m->has_bus = true;
+	return machine_own_device(m, &hostbridge_type, "hostbridge", NULL, NULL, reterr);
+}
+
+/* ---- layout ---------------------------------------------------------------------------------- */
+
+static int place_mmio64(struct machine *m, struct pc_layout *l, const struct pci_needs *needs,
+			struct verr *reterr)
+{
+	uint64_t align = MAX(GIB(1), needs->mmio64_align);
+	uint64_t base = ALIGN_UP(PC_HIGH_RAM_BASE + l->ram_high_size, align);
+	uint64_t size = MAX(ALIGN_UP(needs->mmio64, GIB(1)), PC_MMIO64_MIN);
+	uint64_t last = (UINT64_C(1) << m->accel->phys_bits) - 1;
+
+	/* AMD hosts answer for that range themselves: no window, and no peer-to-peer map, there. */
+	if (base <= AMD_HT_LAST && base + size > AMD_HT_FIRST)
+		base = ALIGN_UP(AMD_HT_LAST + 1, align);
+	if (base <= last && size > last - base + 1 && needs->mmio64 <= last - base + 1)
+		size = last - base + 1;
+	if (base > last || size > last - base + 1) {
+		if (needs->mmio64 == 0)
+			return 0;
+		return verr_set(reterr, -ENOSPC,
+				"the devices' 64-bit BARs need %" PRIu64 " MiB above guest RAM, but a "
+				"guest address has only %u bits here: less --memory or fewer devices",
+				needs->mmio64 >> 20, m->accel->phys_bits);
+	}
+	l->has_mmio64 = true;
+	l->mmio64 = (struct range){ base, base + size - 1 };
+	return 0;
+}
+
+static int place_ram(struct machine *m, struct pc_layout *l, const struct pci_needs *needs,
+		     struct verr *reterr)
+{
+	uint64_t window = ALIGN_UP(MAX(needs->mmio32, PC_MMIO32_MIN), MIB(256));
+
+	if (window > PC_MMIO32_MAX)
+		return verr_set(reterr, -ENOSPC,
+				"the devices' 32-bit BARs need %" PRIu64 " MiB, more than the %" PRIu64
+				" MiB a PC has room for below 4 GiB: fewer devices",
+				needs->mmio32 >> 20, PC_MMIO32_MAX >> 20);
+	uint64_t hole = PC_ECAM_BASE - window;
+	l->mmio32 = (struct range){ hole, PC_ECAM_BASE - 1 };
+	l->ram_low_size = MIN(m->setup.ram_size, hole);
+	l->ram_high_size = m->setup.ram_size - l->ram_low_size;
+	return 0;
+}
+
+static int pc_layout(struct machine *m, struct verr *reterr)
+{
+	struct pc_layout *l = &m->layout;
+	struct pci_needs needs;
+
+	pcibus_needs(&m->pci0, &needs);
+	*l = (struct pc_layout){
+		.pio = { 0x1000, 0xffff },
+		.ecam_base = PC_ECAM_BASE,
+		.ecam_buses = PC_ECAM_BUSES,
+		.lapic_base = 0xfee00000,
+		.ioapic_base = 0xfec00000,
+		.ioapic_id = 0,
+		.vcpus = m->setup.vcpus,
+		.reserved = { { PC_KVM_PAGES, PC_KVM_PAGES + KIB(16) - 1 } },
+		.n_reserved = 1,
+		.acpi_pm_port = PC_ACPI_PM_PORT,
+		.has_serial = m->console != NULL,
+		.serial_port = PC_SERIAL_PORT,
+		.serial_irq = PC_SERIAL_IRQ,
+		.has_rtc = true,
+		.has_i8042 = false, /* answers a reset, but a guest need not probe for a keyboard */
+	};
+	for (uint8_t dev = 0; dev < PC_PCI_SLOTS; dev++) {
+		struct pc_slot *s = &l->slots[l->n_slots++];
+		s->dev = dev;
+		for (uint8_t pin = 0; pin < 4; pin++)
+			s->gsi[pin] = (uint8_t)pc_gsi_of(dev, pin);
+	}
+	int r = place_ram(m, l, &needs, reterr);
+	if (r == 0)
+		r = place_mmio64(m, l, &needs, reterr);
+	if (r == 0)
+		r = pc_layout_check(l, reterr);
+	m->windows = (struct pci_windows){ .io = l->pio, .mmio32 = l->mmio32 };
+	if (l->has_mmio64)
+		m->windows.mmio64 = l->mmio64;
+	return r;
+}
+
+/* ---- RAM ------------------------------------------------------------------------------------- */
+
+static void ram_region(struct machine *m, struct gmem_region *r, const char *name, uint64_t gpa,
+		       uint64_t size, uint64_t off)
+{
+	*r = (struct gmem_region){
+		.name = name, .kind = GMEM_RAM, .gpa = gpa, .size = size,
+		.hva = (char *)m->ram.hva + off, .fd = m->ram.fd, .fd_off = off,
+	};
+}
+
+/* A plan pins nothing: it only asks every IOMMU address space whether RAM would fit. */
+static int check_ram(struct machine *m, struct verr *reterr)
+{
+	const struct pc_layout *l = &m->layout;
+	int r = 0;
+
+	for (struct vfio_dma *d = vfio_dma_next(&m->gmem, NULL); d && r == 0;
+	     d = vfio_dma_next(&m->gmem, d)) {
+		r = vfio_dma_check(d->c, 0, l->ram_low_size, reterr);
+		if (r == 0 && l->ram_high_size)
+			r = vfio_dma_check(d->c, PC_HIGH_RAM_BASE, l->ram_high_size, reterr);
+	}
+	return r;
+}
+
+static int pc_ram(struct machine *m, struct verr *reterr)
+{
+	const struct pc_cfg *cfg = m->cfg;
+	const struct pc_layout *l = &m->layout;
+	bool pinned = vfio_dma_next(&m->gmem, NULL) != NULL;
+
+	if (m->setup.dry_run)
+		return check_ram(m, reterr);
+	const struct ram_opts o = {
+		.size = m->setup.ram_size,
+		.shared = cfg->memfd,
+		.hugepages = cfg->hugepages,
+		.prefault = cfg->prefault == PREFAULT_ON || (cfg->prefault == PREFAULT_AUTO && pinned),
+	};
+	int r = machine_ram_alloc(&m->ram, &o, reterr);
+	timing_mark(&m->timing, o.prefault ? "RAM, populated" : "RAM");
+	if (r < 0)
+		return r;
+	ram_region(m, &m->ram.low, "RAM below 4 GiB", 0, l->ram_low_size, 0);
+	r = gmem_add(&m->gmem, &m->ram.low, reterr);
+	if (r == 0 && l->ram_high_size) {
+		ram_region(m, &m->ram.high, "RAM above 4 GiB", PC_HIGH_RAM_BASE, l->ram_high_size,
+			   l->ram_low_size);
+		r = gmem_add(&m->gmem, &m->ram.high, reterr);
+	}
+	timing_mark(&m->timing, pinned ? "RAM mapped, pinned" : "RAM mapped");
+	return r;
+}
+
+/* ---- legacy devices -------------------------------------------------------------------------- */
+
+static void console_quit(void *opaque, const char *why)
+{
+	struct machine *m = opaque;
+
+	m->plat.event(m->plat.event_opaque, PLATFORM_QUIT, NULL, why);
+}
+
+static int open_console(struct machine *m, struct verr *reterr)
+{
+	const struct chr_host host = {
+		.loop = m->loop, .quit = console_quit, .opaque = m, .messages = stderr,
+	};
+
+	if (!m->setup.serial || m->setup.dry_run)
+		return 0;
+	return chr_open(m->setup.serial, &host, &m->console, reterr);
+}
+
+static int own(struct machine *m, const struct dev_type *type, const char *id, const void *values,
+	       struct verr *reterr)
+{
+	void *cfg = NULL;
+
+	if (type->t.cfg_size) {
+		cfg = props_new(&type->t);
+		if (!cfg)
+			return verr_set(reterr, -ENOMEM, "out of memory");
+		memcpy(cfg, values, type->t.cfg_size);
+	}
+	return machine_own_device(m, type, id, cfg, NULL, reterr);
+}
+
+static int pc_legacy(struct machine *m, struct verr *reterr)
+{
+	const struct serial_cfg serial = { m->console, PC_SERIAL_PORT, PC_SERIAL_IRQ };
+	const struct rtc_cfg rtc = { m->layout.ram_low_size, m->layout.ram_high_size, NULL };
+	const struct acpi_pm_cfg pm = { PC_ACPI_PM_PORT };
+	int r = 0;
+
+	if (m->console)
+		r = own(m, &serial_type, "serial0", &serial, reterr);
+	if (r == 0)
+		r = own(m, &rtc_type, "rtc", &rtc, reterr);
+	if (r == 0)
+		r = own(m, &i8042_type, "i8042", NULL, reterr);
+	if (r == 0)
+		r = own(m, &acpi_pm_type, "acpi-pm", &pm, reterr);
+	if (r == 0)
+		r = own(m, &legacy_type, "legacy", NULL, reterr);
+	return r;
+}
+
+static int pc_settle(struct machine *m, struct verr *reterr)
+{
+	int r = open_console(m, reterr);
+	if (r == 0)
+		r = pc_layout(m, reterr);
+	if (r == 0)
+		r = pc_legacy(m, reterr);
+	if (r == 0)
+		r = pc_ram(m, reterr);
+	if (r < 0)
+		return r;
+	struct dev *hb = machine_find_device(m, "hostbridge");
+	r = hostbridge_map(container_of(hb, struct hostbridge, pd.dev), m->layout.ecam_base,
+			   MIB(m->layout.ecam_buses), reterr);
+	if (r == 0)
+		r = pcibus_place(&m->pci0, &m->windows, reterr);
+	return r;
+}
+
+static void pc_describe(const struct machine *m, FILE *out)
+{
+	const struct pc_layout *l = &m->layout;
+
+	fprintf(out, "memory map\n  %#014" PRIx64 " %#014" PRIx64 " RAM\n", UINT64_C(0),
+		l->ram_low_size - 1);
+	fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " 32-bit PCI window\n", l->mmio32.first,
+		l->mmio32.last);
+	fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " ECAM\n", l->ecam_base,
+		l->ecam_base + MIB(l->ecam_buses) - 1);
+	if (l->ram_high_size)
+		fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " RAM\n", PC_HIGH_RAM_BASE,
+			PC_HIGH_RAM_BASE + l->ram_high_size - 1);
+	if (l->has_mmio64)
+		fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " 64-bit PCI window\n",
+			l->mmio64.first, l->mmio64.last);
+	fprintf(out, "PCI\n");
+	pcibus_describe((struct pcibus *)&m->pci0, out);
+}
+
+static const struct machine_ops pc_ops = {
+	.build = pc_build,
+	.settle = pc_settle,
+	.describe = pc_describe,
+};
+
+const struct machine_type pc_machine = {
+	.t = { "pc", "machine", "x86-64 PC with PCI Express and ACPI", pc_props,
+	       sizeof(struct pc_cfg) },
+	.ops = &pc_ops,
+};

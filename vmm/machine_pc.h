@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "vmm/machine.h"
+
+VV_BEGIN_DECLS
+
+extern const struct machine_type pc_machine;
+
+VV_END_DECLS

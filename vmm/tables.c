@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The registries: explicit lists, so that what exists is seen in one place.
+
+#include "vmm/tables.h"
+
+#include "kvm/accel_kvm.h"
+#include "pci/hostbridge.h"
+#include "pci/rootport.h"
+#include "vfio/passthru.h"
+#include "vmm/accel_none.h"
+#include "vmm/dev/devs.h"
+#include "vmm/machine_pc.h"
+
+const struct dev_type *const dev_types[] = {
+	&acpi_pm_type, &debugexit_type, &hostbridge_type, &i8042_type, &legacy_type,
+	&rootport_type, &rtc_type, &serial_type, &vfio_pci_type, NULL,
+};
+
+const struct machine_type *const machine_types[] = { &pc_machine, NULL };
+
+const struct accel_type *const accel_types[] = { &kvm_accel, &none_accel, NULL };

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The life of a VM on one page: options, preflight, accelerator, machine, devices, run, end.
+// The one place in the libraries that prints.
+
+#define LOG_TAG "vfio-vmm"
+
+#include "vmm/vmm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/trace.h"
+#include "vfio/passthru.h"
+#include "vfio/preflight.h"
+#include "vmm/accel_select.h"
+#include "vmm/control.h"
+#include "vmm/machine.h"
+#include "vmm/options.h"
+#include "vmm/tables.h"
+
+enum { EXIT_SETUP = 1, EXIT_USAGE = 2 };
+
+static struct loop *signal_loop;
+
+static void on_signal(int sig)
+{
+	loop_quit(signal_loop, 128 + sig);
+}
+
+static void catch_signals(struct loop *l)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa;
+
+	signal_loop = l;
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_signal;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaction(ends[i], &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+/* Host addresses named by the devices: what preflight looks at. */
+static int assigned(const struct vmm_opts *o, struct bdf *ret, unsigned int *ret_n,
+		    struct verr *reterr)
+{
+	unsigned int n = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < o->n_devices && r == 0; i++) {
+		const char *host = strstr(o->devices[i], ",host=");
+		char at[32];
+
+		if (strncmp(o->devices[i], "vfio-pci,", 9) != 0 || !host)
+			continue;
+		host += strlen(",host=");
+		snprintf(at, sizeof(at), "%.*s", (int)MIN(strcspn(host, ","), sizeof(at) - 1), host);
+		r = bdf_parse(at, &ret[n++], reterr);
+	}
+	*ret_n = n;
+	return r;
+}
+
+/* What is known to be wrong is said before anything is touched. */
+static int preflight(const struct vmm_opts *o, bool runs_guests, struct verr *reterr)
+{
+	struct bdf bdfs[VMM_MAX_DEVICES];
+	struct preflight_request req = { .bdfs = bdfs, .ram_bytes = o->memory,
+					 .need_kvm = runs_guests };
+	struct preflight p;
+
+	int r = assigned(o, bdfs, &req.n_bdfs, reterr);
+	if (r < 0 || req.n_bdfs == 0)
+		return r;
+	r = preflight_run(&req, &p);
+	if (r < 0)
+		return verr_set(reterr, r, "out of memory");
+	if (o->dry_run)
+		preflight_print(&p, stdout, true);
+	for (unsigned int i = 0; i < p.n; i++)
+		if (p.v[i].level == VERDICT_WARN && !o->dry_run)
+			log_warn("%s%s%s", p.v[i].text, p.v[i].fix[0] ? "; " : "", p.v[i].fix);
+	r = preflight_error(&p, reterr);
+	preflight_fini(&p);
+	return r;
+}
+
+static int make_machine(const struct vmm_opts *o, struct accel *a, struct loop *l,
+			struct machine **ret, struct verr *reterr)
+{
+	char name[64];
+	const char *rest;
+	const struct type_desc *t = NULL;
+	void *cfg = NULL;
+
+	int r = type_split(o->machine, name, sizeof(name), &rest);
+	if (r == 0)
+		t = type_find((const struct type_desc *const *)machine_types, "machine", name, reterr);
+	if (t)
+		cfg = props_new(t);
+	if (!cfg) {
+		a->ops->close(a);
+		return verr_set(reterr, r < 0 ? r : -ENOMEM, "--machine %s", o->machine);
+	}
+	const struct props_target target = { t->props, cfg };
+	r = props_parse(name, rest ? rest : "", &target, 1, reterr);
+	if (r < 0) {
+		props_free(t, cfg);
+		a->ops->close(a);
+		return r;
+	}
+	const struct machine_setup s = {
+		.type = container_of(t, struct machine_type, t), .cfg = cfg, .accel = a,
+		.ram_size = o->memory, .vcpus = o->cpus,
+		.boot = { .kernel = o->kernel, .initrd = o->initrd, .cmdline = o->cmdline },
+		.serial = o->serial, .reboot_restarts = o->reboot_restarts, .dry_run = o->dry_run,
+	};
+	return machine_new(&s, l, ret, reterr);
+}
+
+static int add_devices(struct machine *m, const struct vmm_opts *o, struct verr *reterr)
+{
+	int r = 0;
+
+	machine_lock(m);
+	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
+		r = machine_add_device(m, o->devices[i], reterr);
+	if (r == 0)
+		r = machine_realize(m, reterr);
+	machine_unlock(m);
+	return r;
+}
+
+/* Runs the VM to its end; the exit status, or -errno. */
+static int run(struct machine *m, const struct vmm_opts *o, struct loop *l, struct verr *reterr)
+{
+	struct control *control = NULL;
+	enum machine_stop why;
+
+	if (o->control) {
+		int r = control_open(o->control, m, l, &control, reterr);
+		if (r < 0)
+			return r;
+	}
+	catch_signals(l);
+	int r = machine_run(m, &why, reterr);
+	if (o->timing)
+		timing_print(&m->timing, stderr);
+	control_close(control);
+	if (r != 0)
+		return r;
+	if (why != MACHINE_POWERED_OFF)
+		log_err("%s", m->stop_text);
+	else
+		log_info("%s", m->stop_text);
+	return (int)why;
+}
+
+static int vmm(struct vmm_opts *o, struct verr *reterr)
+{
+	struct accel *a = NULL;
+	struct machine *m = NULL;
+	struct loop *l = NULL;
+	bool fallback = false;
+	int status = 0;
+
+	int r = accel_list_open(o->accel, stderr, &a, &fallback, reterr);
+	if (r < 0)
+		return r;
+	bool plan = o->dry_run || !a->runs_guests;
+	if (a->runs_guests && !plan && !o->kernel)
+		r = verr_set(reterr, -EINVAL, "--kernel is missing: there is nothing to boot");
+	o->dry_run = plan;
+	if (r == 0)
+		r = preflight(o, a->runs_guests, reterr);
+	if (r == 0)
+		r = loop_open(&l, reterr);
+	if (r < 0)
+		a->ops->close(a);
+	else
+		r = make_machine(o, a, l, &m, reterr);
+	if (r == 0)
+		r = add_devices(m, o, reterr);
+	if (r == 0 && plan) {
+		machine_describe(m, stdout);
+		status = fallback ? EXIT_SETUP : 0;
+	} else if (r == 0) {
+		status = run(m, o, l, reterr);
+		r = MIN(status, 0);
+	}
+	machine_free(m);
+	loop_close(l);
+	return r < 0 ? r : status;
+}
+
+int vmm_main(int argc, char **argv)
+{
+	struct verr err = { 0 };
+	struct vmm_opts o;
+	int status = 0;
+
+	enum options_result parsed = options_parse(argc, argv, &o, stdout, &err);
+	if (parsed == OPTIONS_RUN &&
+	    ((o.log && log_configure(o.log, &err) < 0) || (o.trace && trace_enable(o.trace, &err) < 0)))
+		parsed = OPTIONS_BAD;
+	if (parsed == OPTIONS_RUN) {
+		status = vmm(&o, &err);
+		if (status < 0) {
+			fprintf(stderr, "vfio-vmm: %s\n", err.msg[0] ? err.msg : strerror(-status));
+			status = EXIT_SETUP;
+		}
+	} else if (parsed == OPTIONS_BAD) {
+		fprintf(stderr, "vfio-vmm: %s\n", err.msg);
+		status = EXIT_USAGE;
+	}
+	options_fini(&o);
+	log_close();
+	return status;
+}
