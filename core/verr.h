@@ -26,4 +26,19 @@ int verr_prefix(struct verr *reterr, int code, const char *fmt, ...) ATTR_PRINTF
 
 void verr_clear(struct verr *reterr);
 
+/* The same calls, in a form that lets the compiler see that the result is `code`: after
+ * `return verr_set(e, -EINVAL, ...)` it knows that a caller's `r == 0` was not reached. */
+#define verr_set(reterr, code, ...)                                                                \
+	__extension__({                                                                            \
+		const int verr_code_ = (code);                                                     \
+		(verr_set)(reterr, verr_code_, __VA_ARGS__);                                       \
+		verr_code_;                                                                        \
+	})
+#define verr_prefix(reterr, code, ...)                                                             \
+	__extension__({                                                                            \
+		const int verr_code_ = (code);                                                     \
+		(verr_prefix)(reterr, verr_code_, __VA_ARGS__);                                    \
+		verr_code_;                                                                        \
+	})
+
 VV_END_DECLS

@@ -85,9 +85,9 @@ static int parse_device(struct machine *m, const char *arg, const struct dev_typ
 int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 {
 	struct pcidev_common common;
-	const struct dev_type *type;
+	const struct dev_type *type = NULL;
 	struct dev *d;
-	void *cfg;
+	void *cfg = NULL;
 
 	memset(&common, 0, sizeof(common));
 	int r = props_defaults(pcidev_common_props, &common);

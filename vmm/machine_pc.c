@@ -230,7 +230,7 @@ static int own(struct machine *m, const struct dev_type *type, const char *id, c
 {
 	void *cfg = NULL;
 
-	if (type->t.cfg_size) {
+	if (values) {
 		cfg = props_new(&type->t);
 		if (!cfg)
 			return verr_set(reterr, -ENOMEM, "out of memory");
