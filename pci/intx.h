@@ -17,7 +17,6 @@ VV_BEGIN_DECLS
 struct intx_source {
 	bool level;
 	uint32_t gsi;	  /* where it is routed */
-	/* Line was EOIed while this source (hardware behind resample) shares it; may be NULL. */
 	int fd, resample_fd; /* bound with line_bind; -1 otherwise */
 	struct intx_lines *lines; /* NULL while not connected */
 	struct list node;

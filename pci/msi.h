@@ -12,6 +12,7 @@
 VV_BEGIN_DECLS
 
 struct pcicfg;
+struct verr;
 
 /* Both capabilities drive this. vector() says what a vector is now, each time that changes:
  * live = delivers to the guest (enabled, not masked); then msg is what to deliver. Calls come
@@ -48,6 +49,8 @@ void msi_cfg_written(struct msi *m, unsigned int off, unsigned int size);
 /* Refreshes the pending bits register before a read of it. */
 void msi_cfg_read(struct msi *m, unsigned int off, unsigned int size);
 void msi_reset(struct msi *m); /* off; sink told */
+/* The message of an enabled vector, by the base last captured. */
+struct msi_msg msi_message(const struct msi *m, unsigned int vec);
 unsigned int msi_len(bool is64, bool maskable); /* bytes of the capability */
 
 VV_END_DECLS

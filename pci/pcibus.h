@@ -16,6 +16,9 @@
 
 VV_BEGIN_DECLS
 
+/* What BAR placement may use, and what a bridge passes on. */
+enum pci_win { PCI_WIN_IO, PCI_WIN_MEM, PCI_WIN_PREF, PCI_N_WINS };
+
 struct pcibus {
 	char id[64];		 /* "pci.0", or the bridge's id */
 	struct pcidev *bridge;	 /* borrowed; NULL: root bus */
@@ -25,6 +28,11 @@ struct pcibus {
 	struct aspace *mmio, *pio; /* root only; borrowed */
 	bool pcie;		 /* may hold PCIe functions */
 	bool only_slot0;	 /* below a root port */
+	bool hotplug;		 /* below a slot: placement keeps room while it is empty */
+	bool off;		 /* below a slot without power: nothing answers */
+	void (*changed)(struct pcibus *b); /* a function came or went; NULL: nobody cares */
+	/* Behind a bridge: its windows as placed; first > last: closed. */
+	struct pci_win_range { uint64_t first, last; } win[PCI_N_WINS];
 };
 
 void pcibus_init_root(struct pcibus *b, struct aspace *mmio, struct aspace *pio,
@@ -47,23 +55,25 @@ void pcibus_cfg_write(struct pcibus *root, uint8_t bus, uint8_t devfn, unsigned 
 		      uint32_t val, unsigned int size);
 struct pcidev *pcibus_lookup(struct pcibus *root, uint8_t bus, uint8_t devfn);
 
-/* What BAR placement may use. */
 struct pci_windows {
 	struct range io, mmio32; /* inclusive */
 	struct range mmio64;	 /* first == last == 0: none */
 };
 
 /* How much the BARs present need, rounded to their alignment, bridges' windows and hot-plug
- * reserve included: to size the windows before ACPI is built. */
+ * reserve included: to size the windows before ACPI is built. 64-bit BARs that could go either
+ * way are counted both in mmio64 and, up to 256 MiB each, in mmio32. */
 struct pci_needs {
 	uint64_t io, mmio32, mmio64;
-	uint64_t mmio64_align; /* largest 64-bit BAR */
+	uint64_t mmio64_align; /* largest alignment in it; 0 if it needs nothing */
 };
 void pcibus_needs(struct pcibus *root, struct pci_needs *ret);
 /* Numbers buses, places every BAR (largest first) and programs BARs, bridge windows and COMMAND
  * memory/I/O enables as firmware would. -ENOSPC names the BAR that does not fit, the window and
  * the largest hole. Can be called again (after reset). */
 int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *reterr);
+/* Programs one function as pcibus_place() left it; nothing if it was not placed. */
+void pcibus_program(struct pcidev *pd);
 /* Map as placed: one line per BAR and bridge window, for --dry-run. */
 void pcibus_describe(struct pcibus *root, FILE *out);
 

@@ -24,7 +24,8 @@ struct pcicap {
 
 /* Calls each() per capability; stops when it returns non-zero and returns that. 0 at a good end,
  * -ELOOP or -EBADMSG for a list that loops, leaves its bounds or reads all ones. At most 48 (256
- * byte space) or 960 (extended) steps. */
+ * byte space) or 960 (extended) steps. An extended list whose head reads zero or all ones is an
+ * empty one (conventional device). */
 int pcicap_walk(pcicap_reader rd, void *opaque, int (*each)(void *ctx, const struct pcicap *cap),
 		void *ctx);
 int pcicap_walk_ext(pcicap_reader rd, void *opaque,
@@ -38,7 +39,8 @@ uint16_t pcicap_find_ext(const struct pcicfg *c, uint16_t id);
 unsigned int pcicap_len(pcicap_reader rd, void *opaque, const struct pcicap *cap);
 
 /* Places a capability at `off` (0: next free dword from 0x40 up) of `len` bytes and links it at
- * the list's tail; STATUS.CAP_LIST is set. Returns its offset or -ENOSPC, -EBUSY. Bytes after the
+ * the list's tail; STATUS.CAP_LIST is set. Returns its offset or -ENOSPC, -EBUSY, -EINVAL, and
+ * -ELOOP or -EBADMSG if the list there is broken. Bytes after the
  * two-byte header are the caller's. */
 int pcicap_add(struct pcicfg *c, uint8_t id, unsigned int len, unsigned int off,
 	       struct verr *reterr);

@@ -11,6 +11,7 @@
 // Emulated devices have hw = fwd = 0. No locking of its own: the machine lock.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/cc.h"
@@ -25,6 +26,7 @@ struct pcicfg {
 	uint8_t w1c[PCICFG_SIZE];
 	uint8_t hw[PCICFG_SIZE];
 	uint8_t fwd[PCICFG_SIZE];
+	uint32_t taken[PCICFG_SIZE / 4 / 32]; /* dwords that belong to a capability: pcicap.c */
 	uint16_t size; /* 256 (conventional) or 4096; beyond: reads ones, writes vanish */
 };
 

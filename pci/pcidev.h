@@ -36,6 +36,8 @@ struct pcidev_bar {
 	uint64_t align; /* placement wish, >= size; 0: size */
 	uint64_t gpa;	/* valid while active */
 	bool active;	/* decoded now: the trap region is mapped at gpa */
+	bool stale;	/* pcibar.c: the write in flight takes it away */
+	uint64_t placed; /* where pcibus_place() put it; 0: nowhere */
 	struct pcidev *pd;
 	struct io_region io; /* the trap over the whole BAR, always behind what is mapped directly */
 };
@@ -58,8 +60,9 @@ struct pcidev_ops {
 	bool (*cfg_write_hook)(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
 	/* Hardware behind hw/fwd bits; NULL for emulated. `opaque` is the pcidev. */
 	const struct pcicfg_hw *hw;
-	/* Interrupts of an assigned function: mode changed; a vector became live or not (its eventfd
-	 * then is v->fd); begin/end as in msi_sink. NULL: the eventfds alone do it. */
+	/* Interrupts of an assigned function: mode changed (after attach it is INTx if there is a pin,
+	 * without a call); a vector became live or not (its eventfd then is v->fd); the batch ended.
+	 * pcidev_fini() says PCI_IRQ_NONE. NULL: the eventfds alone do it. */
 	void (*irq_mode)(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n);
 	void (*irq_vector)(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live);
 	void (*irq_settled)(struct pcidev *pd); /* end of a batch, all vectors bound */
@@ -95,15 +98,19 @@ struct pcidev {
 	struct msivec *vec; /* n_vec, owned */
 	unsigned int n_vec;
 	bool batching;
+	bool routes_changed;		       /* in this batch: a commit is due */
+	unsigned int staged_first, staged_end; /* vectors this batch may have to settle */
 	enum pcidev_irq_mode irq_mode;
 
 	uint8_t intx_pin; /* 0: none, 1 = INTA# ... */
+	bool intx_level;  /* what the device wants of it */
 	struct intx_source intx;
 
 	uint16_t pm_off;  /* power management capability, 0: none */
 	uint16_t exp_off; /* PCI Express capability, 0: none */
 
 	struct pcibus *secondary; /* bridges: the bus behind, owned; NULL otherwise */
+	bool placed;		  /* pcibus_place() has been here */
 	uint8_t reset_val[PCICFG_SIZE]; /* cfg.val at the end of realize: what reset restores */
 };
 
@@ -111,9 +118,11 @@ struct pcidev {
 void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, bool bridge);
 void pcidev_set_ids(struct pcidev *pd, uint16_t vendor, uint16_t device, uint16_t subvendor,
 		    uint16_t subdevice, uint32_t class_code, uint8_t revision);
+/* A bridge has BARs 0 and 1 and a ROM only. -EINVAL names what a BAR can't be. */
 int pcidev_add_bar(struct pcidev *pd, unsigned int bar, enum pcibar_kind kind, bool prefetch,
 		   uint64_t size, struct verr *reterr);
-/* n vectors; `off` 0: capability anywhere. Vectors are allocated, without fds. */
+/* n vectors; `off` 0: capability anywhere. Vectors are allocated, without fds. The BARs of table
+ * and PBA have to be there already and contain them. */
 int pcidev_add_msix(struct pcidev *pd, unsigned int off, unsigned int n, unsigned int tbir,
 		    uint32_t toff, unsigned int pbir, uint32_t poff, struct verr *reterr);
 int pcidev_add_msi(struct pcidev *pd, unsigned int off, unsigned int n, bool is64, bool maskable,
@@ -126,12 +135,25 @@ int pcidev_add_pm(struct pcidev *pd, unsigned int off, struct verr *reterr);
 int pcidev_add_exp(struct pcidev *pd, unsigned int off, unsigned int type, bool flr,
 		   struct verr *reterr);
 /* Attaches to plat->pci0 or the bus named in common; after all capabilities are there. Takes the
- * reset snapshot. pcidev_fini() undoes everything above in any state. */
+ * reset snapshot. pcidev_fini() undoes everything above in any state (zeroed included), frees
+ * common's strings, and may be called twice. */
 int pcidev_attach(struct pcidev *pd, struct verr *reterr);
 void pcidev_fini(struct pcidev *pd);
 /* Power-on state: windows dropped, MSI/MSI-X off, cfg.val restored, BARs to their placed
  * addresses and COMMAND as after placement iff `placed`. */
 void pcidev_reset(struct pcidev *pd, bool placed);
+/* pcidev_reset(, false) of every function behind a bridge: its link went down, or its secondary
+ * bus is held in reset. */
+void pcidev_reset_behind(struct pcidev *pd);
+
+/* pcidev_irq.c: grows pd->vec to n vectors. */
+int pcidev_vectors(struct pcidev *pd, unsigned int n, struct verr *reterr);
+/* pcidev_irq.c: the sinks of pd->msi and pd->msix; opaque is the pcidev. */
+extern const struct msi_sink pcidev_msi_sink, pcidev_msix_sink;
+/* pcidev_irq.c: COMMAND or the mode changed: drives the line as it has to be now. */
+void pcidev_intx_update(struct pcidev *pd);
+/* pcidev_irq.c: everything off and freed. */
+void pcidev_irq_fini(struct pcidev *pd);
 
 /* Raises vector `vec` in the mode the guest chose; INTx: asserts (pcidev_intx_set lowers). */
 void pcidev_notify(struct pcidev *pd, unsigned int vec);
@@ -140,10 +162,19 @@ void pcidev_intx_set(struct pcidev *pd, bool level); /* gated by COMMAND.INTX_DI
 uint32_t pcidev_cfg_read(struct pcidev *pd, unsigned int off, unsigned int size);
 void pcidev_cfg_write(struct pcidev *pd, unsigned int off, uint32_t val, unsigned int size);
 
-/* pcibar.c: recompute which BARs decode and where from cfg; drop or map accordingly. Called by
- * pcidev_cfg_write and, when a bridge's windows move, for everything behind it. */
+/* pcibar.c: recompute which BARs decode and where from cfg; drop or map accordingly. For a bridge,
+ * everything behind it as well. */
 void pcidev_bars_drop(struct pcidev *pd); /* all active ones */
 void pcidev_bars_update(struct pcidev *pd);
+/* In two steps, for a write in flight: mark what does not fit the shadow as it stands, then (the
+ * shadow back to what it was) drop what is marked. */
+void pcidev_bars_mark(struct pcidev *pd);
+void pcidev_bars_drop_marked(struct pcidev *pd);
+/* Set-up of a BAR's trap region; pcidev_add_bar() calls it. */
+void pcibar_trap_init(struct pcidev_bar *b);
+/* Offset of BAR `bar`'s register in this function's header. */
+unsigned int pcidev_bar_reg(const struct pcidev *pd, unsigned int bar);
+bool pcidev_is_bridge(const struct pcidev *pd);
 /* Does memory (io: I/O) decode now: COMMAND bit set, power state D0? */
 bool pcidev_decodes(const struct pcidev *pd, bool io);
 /* "0000:00:03.0" in the guest's numbering, for messages. */

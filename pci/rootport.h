@@ -14,7 +14,9 @@ extern const struct dev_type rootport_type;
 /* Hot add: the function is on the secondary bus; raises presence and link-active events. */
 void rootport_plugged(struct pcidev *port);
 /* Presses the attention button: asks the guest to let go. `ejected` is called (under the machine
- * lock) once the guest powers the slot off. */
+ * lock, from the guest's own write; it may remove the function) once the guest powers the slot
+ * off; at once if it is off. A reset forgets the request. -EBUSY: asked already; -ENODEV: empty;
+ * -EOPNOTSUPP: hotplug=off. */
 int rootport_request_eject(struct pcidev *port, void (*ejected)(void *opaque), void *opaque);
 /* The function is gone by force: presence and link down. */
 void rootport_unplugged(struct pcidev *port);
