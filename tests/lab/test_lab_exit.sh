@@ -40,6 +40,8 @@ test_usage()
 	check "bad IOMMU: 125, named" contains "$STATUS $OUT" "^125 .*--iommu 'arm'"
 	lab --kernel 2.4 -- true
 	check "unknown kernel: 125, named" contains "$STATUS $OUT" "^125 .*--kernel '2.4'"
+	lab --icount --cpus 2 -- true
+	check "--icount has one processor: 125" contains "$STATUS $OUT" '^125 .*--cpus 2'
 	lab --timeout
 	check "no value: 125, named" contains "$STATUS $OUT" '^125 .*--timeout needs a value'
 	lab --shell </dev/null
@@ -56,6 +58,18 @@ other"
 	head -c 3000000 /dev/urandom >"$WORK/data"
 	"$VFIO_LAB" -- cat "$WORK/data" >"$WORK/copy"
 	check "binary output comes out whole" cmp "$WORK/data" "$WORK/copy"
+}
+
+# With the clock counting instructions, idle time is free: 100 seconds pass in a few.
+test_icount()
+{
+	local begun=$SECONDS
+
+	# shellcheck disable=SC2016 # expanded in the lab
+	lab --icount --timeout 120 -- bash -c 'read -r a _ </proc/uptime; sleep 100
+		read -r b _ </proc/uptime; echo $((${b%.*} - ${a%.*}))'
+	check "--icount: 100 s slept" contains "$STATUS $OUT" '^0 10[0-5]$'
+	check "--icount: in less ($((SECONDS - begun)) s)" [ $((SECONDS - begun)) -lt 80 ]
 }
 
 test_never_ran()
@@ -115,6 +129,7 @@ test_signals()
 
 test_usage
 test_status
+test_icount
 test_never_ran
 test_timeout
 test_signals

@@ -3,7 +3,10 @@
 # The lab can do what it is for: a stock VMM (Debian's QEMU) assigns the e1000e and the NVMe to a
 # guest in it, both work there, and the host's drivers have them back afterwards. Where this
 # passes and the same with vfio-vmm fails, the lab is not to blame.
-#   LAB_TEST_VMM=vfio-vmm runs the same checks with vfio-vmm of VV_BUILD.
+#   LAB_TEST_VMM=vfio-vmm         the same checks with vfio-vmm of VV_BUILD
+#   LAB_TEST_KERNEL=6.12          another guest's kernel
+#   LAB_TEST_LAB_KERNEL=6.12      another kernel of the lab
+#   LAB_TEST_IOMMU=amd            another PC
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
@@ -59,5 +62,5 @@ LAB_GUEST_KERNEL=$("$VFIO_LAB" --kernel "$LAB_TEST_KERNEL" --print-kernel 2>"$WO
 	--script "$HERE/guests/net" "$WORK/net.cpio" || exit 1
 "$REPO/tools/lab/mkguest" --kernel "$LAB_TEST_KERNEL" --module nvme \
 	--script "$HERE/guests/nvme" "$WORK/nvme.cpio" || exit 1
-lab_self --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" \
+lab_self --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}" --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" \
 	--env LAB_TEST_VMM="$LAB_TEST_VMM"
