@@ -52,8 +52,6 @@ static const struct cap_row caps[KVM_CAP_IDS] = {
 	ROW(KVM_HAS_TSC_DEADLINE, KVM_CAP_TSC_DEADLINE_TIMER, OPTIONAL, "3.2",
 	    "offer the TSC-deadline timer"),
 	ROW(KVM_HAS_X2APIC_API, KVM_CAP_X2APIC_API, OPTIONAL, "4.8", "have more than 254 vCPUs"),
-	ROW(KVM_HAS_DEVICE_CTRL, KVM_CAP_DEVICE_CTRL, OPTIONAL, "3.10",
-	    "learn of VFIO devices (KVM-VFIO)"),
 };
 
 int kvm_call(int fd, unsigned long request, void *arg, const char *what, struct verr *reterr)
