@@ -30,8 +30,9 @@ struct vmexit_ops {
 	void (*mmio_write)(void *opaque, uint64_t gpa, const void *data, unsigned int len);
 	void (*pio_read)(void *opaque, uint16_t port, void *data, unsigned int len);
 	void (*pio_write)(void *opaque, uint16_t port, const void *data, unsigned int len);
-	/* KVM_RUN returned a bare EFAULT: a mapped BAR may have vanished. The machine rechecks every
-	 * window; true: something was dropped, enter the guest again; false: it can't be helped. */
+	/* KVM_RUN returned a bare EFAULT: a mapped BAR may have vanished. The machine rechecks
+	 * every window; true: something was dropped, enter the guest again; false: it can't be
+	 * helped. */
 	bool (*fault)(void *opaque);
 	/* The guest is done; `why` is a sentence. Called at most once per run, from a vCPU thread;
 	 * that vCPU then parks until reset or stop. */
@@ -42,11 +43,12 @@ struct vmexit_ops {
 struct boot_state {
 	enum { BOOT_LONG64, BOOT_PVH32 } mode;
 	uint64_t rip;
-	uint64_t rsi;  /* LONG64: boot_params */
-	uint64_t rbx;  /* PVH32: hvm_start_info */
-	uint64_t cr3;  /* LONG64: page tables already in guest memory */
+	uint64_t rsi; /* LONG64: boot_params */
+	uint64_t rbx; /* PVH32: hvm_start_info */
+	uint64_t cr3; /* LONG64: page tables already in guest memory */
 	uint64_t rsp;
-	uint64_t gdt_gpa; /* GDT already in guest memory: null, null, code (0x10), data (0x18), tss (0x20) */
+	/* GDT already in guest memory: null, null, code (0x10), data (0x18), tss (0x20) */
+	uint64_t gdt_gpa;
 };
 
 /* A write to `addr` of `size` bytes (0: any) with value `match` (if !any) signals `fd`. */
@@ -76,7 +78,8 @@ struct accel_ops {
 	int (*boot_set)(struct accel *a, const struct boot_state *b, struct verr *reterr);
 	int (*run)(struct accel *a, struct verr *reterr); /* starts, or resumes after pause */
 	void (*pause)(struct accel *a); /* returns when no vCPU is inside the guest; idempotent */
-	int (*reset)(struct accel *a, struct verr *reterr); /* paused: registers and irqchip to power-on */
+	/* Paused: registers and irqchip to power-on. */
+	int (*reset)(struct accel *a, struct verr *reterr);
 	int (*doorbell_add)(struct accel *a, const struct doorbell *d);
 	void (*doorbell_del)(struct accel *a, const struct doorbell *d);
 	/* Tells KVM of a VFIO group or device file (KVM-VFIO); fd is borrowed until vfio_del. */
@@ -86,12 +89,12 @@ struct accel_ops {
 
 struct accel {
 	const struct accel_ops *ops;
-	struct irqchip *irq;	 /* never NULL after attach, not even for "none" */
-	unsigned int phys_bits;	 /* guest physical address width, e.g. 40 */
+	struct irqchip *irq;	/* never NULL after attach, not even for "none" */
+	unsigned int phys_bits; /* guest physical address width, e.g. 40 */
 	unsigned int max_vcpus;
-	bool runs_guests;	 /* false: "none" */
-	const char *name;	 /* "kvm" */
-	char detail[128];	 /* "split irqchip, API 12": for logs and --dry-run */
+	bool runs_guests; /* false: "none" */
+	const char *name; /* "kvm" */
+	char detail[128]; /* "split irqchip, API 12": for logs and --dry-run */
 };
 
 struct accel_type {

@@ -239,8 +239,8 @@ bool aspace_write(struct aspace *as, uint64_t addr, uint64_t val, unsigned int s
 				st.region->ops->write(st.region->opaque, st.off,
 						      (val >> (8 * done)) & ones(st.size), st.size);
 			else
-				guest_warn("write of %u bytes at %#" PRIx64 " dropped: %s takes no less "
-					   "than %u",
+				guest_warn("%u-byte write at %#" PRIx64
+					   " dropped: %s takes %u or more",
 					   st.bytes, addr + done, st.region->name, st.size);
 		}
 		done += st.bytes;

@@ -25,13 +25,14 @@ static int set_id(struct dev *d, const char *id, struct verr *reterr)
 	}
 	size_t len = strlen(id);
 	if (len >= sizeof(d->id))
-		return verr_set(reterr, -ENAMETOOLONG, "id '%.32s...' is longer than %zu characters", id,
+		return verr_set(reterr, -ENAMETOOLONG,
+				"id '%.32s...' is longer than %zu characters", id,
 				sizeof(d->id) - 1);
 	for (const char *p = id; *p; p++) {
 		if (!isalnum((unsigned char)*p) && !strchr("-_.:", *p))
-			return verr_set(reterr, -EINVAL,
-					"id '%s' may have letters, digits, '-', '_', '.' and ':' only",
-					id);
+			return verr_set(
+				reterr, -EINVAL,
+				"id '%s' may have letters, digits, '-', '_', '.' and ':' only", id);
 	}
 	memcpy(d->id, id, len + 1);
 	return 0;

@@ -45,15 +45,16 @@ struct platform {
 	 * names no bus; NULL: none to be had, reterr says why. */
 	struct pcibus *(*port_for)(void *opaque, struct dev *dev, struct verr *reterr);
 	void *event_opaque; /* for event() and port_for() */
-	bool dry_run; /* plan only: touch nothing that outlives us */
+	bool dry_run;	    /* plan only: touch nothing that outlives us */
 };
 
 struct dev_ops {
 	int (*realize)(struct dev *d, struct verr *reterr); /* on failure undoes itself */
 	void (*unrealize)(struct dev *d);
-	void (*reset)(struct dev *d); /* power-on state; called before the first start, too; may be NULL */
+	/* Power-on state; called before the first start, too; may be NULL. */
+	void (*reset)(struct dev *d);
 	int (*start)(struct dev *d, struct verr *reterr); /* may be NULL */
-	void (*stop)(struct dev *d);  /* no more DMA or interrupts after it; may be NULL */
+	void (*stop)(struct dev *d); /* no more DMA or interrupts after it; may be NULL */
 	/* Guest-visible plan for --dry-run, indented lines; may be NULL. */
 	void (*describe)(struct dev *d, FILE *out);
 	/* Drops windows onto memory that is gone; true if any was dropped. May be NULL. */
@@ -67,7 +68,7 @@ struct dev_type {
 	const struct dev_ops *ops;
 	struct dev *(*alloc)(void); /* zeroed embedding struct; NULL: out of memory */
 	void (*free)(struct dev *d);
-	bool pci; /* sits on the PCI bus: takes the bus's shared properties, see pcidev.h */
+	bool pci;  /* sits on the PCI bus: takes the bus's shared properties, see pcidev.h */
 	bool user; /* may be named in --device (false: part of the machine) */
 };
 
@@ -76,7 +77,7 @@ struct dev {
 	const struct platform *plat; /* borrowed */
 	char id[64];		     /* "net0"; made up if not given: "vfio-pci.0" */
 	enum dev_state state;
-	void *cfg; /* type->t.cfg_size bytes, owned; the device's own struct */
+	void *cfg;	  /* type->t.cfg_size bytes, owned; the device's own struct */
 	struct list node; /* the machine's list */
 };
 
@@ -84,7 +85,7 @@ struct dev {
  * the type has no properties). */
 int dev_new(const struct dev_type *type, const struct platform *plat, const char *id, void *cfg,
 	    struct dev **ret, struct verr *reterr);
-void dev_free(struct dev *d); /* stops, unrealizes as needed; NULL allowed */
+void dev_free(struct dev *d);			     /* stops, unrealizes as needed; NULL allowed */
 int dev_realize(struct dev *d, struct verr *reterr); /* errors get the "type id: " prefix */
 void dev_unrealize(struct dev *d);
 /* Realized or running. The machine calls it on every device before the first dev_start, too. */

@@ -49,8 +49,9 @@ static int tell(struct gmem_listener *l, struct gmem_region *r, struct verr *ret
 		return 0;
 	}
 	if (required)
-		return verr_set(reterr, res, "%s refuses guest memory %s at %#" PRIx64 " (error %d)",
-				l->name, r->name, r->gpa, res);
+		return verr_set(reterr, res,
+				"%s refuses guest memory %s at %#" PRIx64 " (error %d)", l->name,
+				r->name, r->gpa, res);
 	log_debug("%s does without %s at %#" PRIx64 ": %s", l->name, r->name, r->gpa, refusal.msg);
 	return 0;
 }
@@ -137,8 +138,8 @@ int gmem_listen(struct gmem *m, struct gmem_listener *l, struct verr *reterr)
 {
 	assert(!l->gmem);
 	if (m->used_indexes == UINT32_MAX)
-		return verr_set(reterr, -ENOSPC, "%s is one listener of guest memory too many: 32 is all",
-				l->name);
+		return verr_set(reterr, -ENOSPC,
+				"%s is one listener of guest memory too many: 32 is all", l->name);
 	l->index = (unsigned int)__builtin_ctz(~m->used_indexes);
 
 	struct gmem_region *r;

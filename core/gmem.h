@@ -36,11 +36,13 @@ struct gmem_region {
 };
 
 struct gmem_listener {
-	const char *name;      /* "kvm", "vfio": for messages */
-	unsigned int takes;    /* mask of BIT32(enum gmem_kind) it wants to hear of */
-	unsigned int requires_ok; /* mask of kinds whose refusal fails the add; others are best effort */
+	const char *name;   /* "kvm", "vfio": for messages */
+	unsigned int takes; /* mask of BIT32(enum gmem_kind) it wants to hear of */
+	/* Mask of kinds whose refusal fails the add; others are best effort. */
+	unsigned int requires_ok;
 	int (*add)(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr);
-	/* Only for regions whose add succeeded. Cannot fail: what it can't undo it must neutralise. */
+	/* Only for regions whose add succeeded. Cannot fail: what it can't undo it must
+	 * neutralise. */
 	void (*del)(struct gmem_listener *l, const struct gmem_region *r);
 
 	/* gmem's own */

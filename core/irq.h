@@ -32,8 +32,8 @@ struct irqchip_ops {
 	 * the fd already has is delivered at once, exactly once. */
 	int (*route_bind)(struct irqchip *c, uint32_t gsi, int fd);
 	void (*route_unbind)(struct irqchip *c, uint32_t gsi, int fd);
-	/* Level line (IOAPIC pin `gsi`): `fd` raises it; when the guest has EOIed, it is lowered and
-	 * `resample_fd` is signalled. -EOPNOTSUPP where there is no such thing. */
+	/* Level line (IOAPIC pin `gsi`): `fd` raises it; when the guest has EOIed, it is lowered
+	 * and `resample_fd` is signalled. -EOPNOTSUPP where there is no such thing. */
 	int (*line_bind)(struct irqchip *c, uint32_t gsi, int fd, int resample_fd);
 	void (*line_unbind)(struct irqchip *c, uint32_t gsi, int fd);
 	/* Drives the pin from user space (emulated devices; sources are ORed by pci/intx.c). */

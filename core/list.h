@@ -55,7 +55,8 @@ static inline void list_del(struct list *node)
 #define list_for_each_safe(pos, tmp, head, type, member)                                           \
 	for (pos = container_of((head)->next, type, member),                                       \
 	    tmp = container_of(pos->member.next, type, member);                                    \
-	     &pos->member != (head); pos = tmp, tmp = container_of(pos->member.next, type, member))
+	     &pos->member != (head);                                                               \
+	     pos = tmp, tmp = container_of(pos->member.next, type, member))
 #define list_first(head, type, member)                                                             \
 	(list_empty(head) ? NULL : container_of((head)->next, type, member))
 

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES	1024
-#define LIMIT_WINDOW_NS UINT64_C(5000000000)
+#define LINE_MAX_BYTES	 1024
+#define LIMIT_WINDOW_NS	 UINT64_C(5000000000)
 #define LIMIT_PER_WINDOW 10
 
 static atomic_int log_level = LOG_LEVEL_WARN;
@@ -123,7 +123,8 @@ void log_write(enum log_level level, const char *tag, const char *fmt, ...)
 
 	int saved = errno;
 	char line[LINE_MAX_BYTES];
-	size_t at = line_begin(line, atomic_load(&log_fd) != STDERR_FILENO, tag, level_words[level]);
+	size_t at =
+		line_begin(line, atomic_load(&log_fd) != STDERR_FILENO, tag, level_words[level]);
 	va_list ap;
 	va_start(ap, fmt);
 	int len = vsnprintf(line + at, sizeof(line) - at, fmt, ap);
@@ -154,10 +155,11 @@ bool log_limit_pass(struct log_limit *limit, const char *tag)
 		if (__atomic_compare_exchange_n(&limit->window_ns, &window, now, false,
 						__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 			__atomic_store_n(&limit->used, 0, __ATOMIC_RELAXED);
-			uint32_t dropped = __atomic_exchange_n(&limit->dropped, 0, __ATOMIC_RELAXED);
+			uint32_t dropped =
+				__atomic_exchange_n(&limit->dropped, 0, __ATOMIC_RELAXED);
 			if (dropped)
-				log_write(LOG_LEVEL_WARN, tag, "%u messages like the next were dropped",
-					  dropped);
+				log_write(LOG_LEVEL_WARN, tag,
+					  "%u messages like the next were dropped", dropped);
 		}
 	}
 	if (__atomic_fetch_add(&limit->used, 1, __ATOMIC_RELAXED) < LIMIT_PER_WINDOW)

@@ -40,9 +40,9 @@ bool log_limit_pass(struct log_limit *limit, const char *tag);
 #define LOG_TAG "vv"
 #endif
 
-#define log_err(...)   log_write(LOG_LEVEL_ERR, LOG_TAG, __VA_ARGS__)
-#define log_warn(...)  log_write(LOG_LEVEL_WARN, LOG_TAG, __VA_ARGS__)
-#define log_info(...)  log_write(LOG_LEVEL_INFO, LOG_TAG, __VA_ARGS__)
+#define log_err(...)  log_write(LOG_LEVEL_ERR, LOG_TAG, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_LEVEL_WARN, LOG_TAG, __VA_ARGS__)
+#define log_info(...) log_write(LOG_LEVEL_INFO, LOG_TAG, __VA_ARGS__)
 #define log_debug(...)                                                                             \
 	do {                                                                                       \
 		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \

@@ -179,8 +179,8 @@ static int unknown(const struct parser *ps, const char *name, struct verr *reter
 	if (near)
 		return verr_set(reterr, -EINVAL, "%s: unknown property '%.64s': did you mean '%s'?",
 				ps->what, name, near);
-	return verr_set(reterr, -EINVAL, "%s: unknown property '%.64s' (%s,help lists all)", ps->what,
-			name, ps->what);
+	return verr_set(reterr, -EINVAL, "%s: unknown property '%.64s' (%s,help lists all)",
+			ps->what, name, ps->what);
 }
 
 /* One "name=value", its commas unescaped; the text is cut in two in place. */
@@ -190,8 +190,8 @@ static int parse_item(struct parser *ps, char *item, struct verr *reterr)
 	if (value)
 		*value++ = '\0';
 	if (item[0] == '\0')
-		return verr_set(reterr, -EINVAL, "%s: empty property (a comma too many? write ,, for a "
-						 "comma in a value)",
+		return verr_set(reterr, -EINVAL,
+				"%s: empty property (a comma too many? ,, is a comma in a value)",
 				ps->what);
 
 	for (unsigned int t = 0; t < ps->n_targets; t++) {
@@ -237,8 +237,8 @@ static int check_required(const struct parser *ps, struct verr *reterr)
 		const struct prop *props = ps->targets[t].props;
 		for (const struct prop *p = props; p && p->name; p++) {
 			if (is_required(p) && !(ps->given[t] & BIT64(p - props)))
-				return verr_set(reterr, -EINVAL, "%s: %s= is required: %s", ps->what,
-						p->name, p->help);
+				return verr_set(reterr, -EINVAL, "%s: %s= is required: %s",
+						ps->what, p->name, p->help);
 		}
 	}
 	return 0;

@@ -33,7 +33,7 @@ struct sys_ops {
 	int (*mmap)(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 	int (*munmap)(void *addr, size_t len);
 	int (*madvise)(void *addr, size_t len, int advice);
-	int (*eventfd)(unsigned int initval, int flags); /* adds EFD_CLOEXEC */
+	int (*eventfd)(unsigned int initval, int flags);    /* adds EFD_CLOEXEC */
 	int (*memfd)(const char *name, unsigned int flags); /* adds MFD_CLOEXEC */
 	int (*ftruncate)(int fd, off_t len);
 	int (*fsync)(int fd);
@@ -55,17 +55,48 @@ struct sys_ops {
 extern const struct sys_ops sys_linux; /* the real kernel */
 extern const struct sys_ops *sys;      /* in use; a test's main() swaps it once, before threads */
 
-static inline int sys_close(int fd) { return sys->close(fd); }
-static inline int sys_ioctl(int fd, unsigned long req, void *arg) { return sys->ioctl(fd, req, arg); }
-static inline int sys_eventfd(unsigned int initval, int flags) { return sys->eventfd(initval, flags); }
-static inline ssize_t sys_read(int fd, void *b, size_t n) { return sys->read(fd, b, n); }
-static inline ssize_t sys_write(int fd, const void *b, size_t n) { return sys->write(fd, b, n); }
-static inline ssize_t sys_pread(int fd, void *b, size_t n, off_t o) { return sys->pread(fd, b, n, o); }
-static inline ssize_t sys_pwrite(int fd, const void *b, size_t n, off_t o) { return sys->pwrite(fd, b, n, o); }
-static inline int sys_flock(int fd, int op) { return sys->flock(fd, op); }
-static inline int sys_munmap(void *a, size_t n) { return sys->munmap(a, n); }
-static inline int sys_open(const char *path, int flags, mode_t mode) { return sys->open(path, flags, mode); }
-static inline int sys_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+static inline int sys_close(int fd)
+{
+	return sys->close(fd);
+}
+static inline int sys_ioctl(int fd, unsigned long req, void *arg)
+{
+	return sys->ioctl(fd, req, arg);
+}
+static inline int sys_eventfd(unsigned int initval, int flags)
+{
+	return sys->eventfd(initval, flags);
+}
+static inline ssize_t sys_read(int fd, void *b, size_t n)
+{
+	return sys->read(fd, b, n);
+}
+static inline ssize_t sys_write(int fd, const void *b, size_t n)
+{
+	return sys->write(fd, b, n);
+}
+static inline ssize_t sys_pread(int fd, void *b, size_t n, off_t o)
+{
+	return sys->pread(fd, b, n, o);
+}
+static inline ssize_t sys_pwrite(int fd, const void *b, size_t n, off_t o)
+{
+	return sys->pwrite(fd, b, n, o);
+}
+static inline int sys_flock(int fd, int op)
+{
+	return sys->flock(fd, op);
+}
+static inline int sys_munmap(void *a, size_t n)
+{
+	return sys->munmap(a, n);
+}
+static inline int sys_open(const char *path, int flags, mode_t mode)
+{
+	return sys->open(path, flags, mode);
+}
+static inline int sys_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd,
+			   off_t off)
 {
 	return sys->mmap(ret, addr, len, prot, flags, fd, off);
 }

@@ -46,17 +46,19 @@ static int each_glob(const char *globs, bool enable, struct verr *reterr)
 		size_t len = strcspn(p, ",");
 		char glob[64];
 		if (len == 0)
-			return verr_set(reterr, -EINVAL,
-					"trace list '%.64s' has an empty pattern (see --trace help)",
-					globs);
+			return verr_set(
+				reterr, -EINVAL,
+				"trace list '%.64s' has an empty pattern (see --trace help)",
+				globs);
 		if (len >= sizeof(glob))
 			return verr_set(reterr, -EINVAL, "trace pattern '%.64s...' is too long", p);
 		memcpy(glob, p, len);
 		glob[len] = '\0';
 		if (match(glob, enable) == 0)
-			return verr_set(reterr, -EINVAL,
-					"trace pattern '%s' matches no trace point (see --trace help)",
-					glob);
+			return verr_set(
+				reterr, -EINVAL,
+				"trace pattern '%s' matches no trace point (see --trace help)",
+				glob);
 		p += len;
 		if (*p == '\0')
 			return 0;

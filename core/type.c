@@ -62,9 +62,10 @@ static int parse_digits(const char *text, uint64_t *ret, const char **ret_end)
 	uint64_t v = 0;
 	const char *first = p;
 	for (; isxdigit((unsigned char)*p); p++) {
-		unsigned int digit = isdigit((unsigned char)*p) ?
-					     (unsigned int)(*p - '0') :
-					     (unsigned int)(tolower((unsigned char)*p) - 'a') + 10;
+		unsigned int digit =
+			isdigit((unsigned char)*p)
+				? (unsigned int)(*p - '0')
+				: (unsigned int)(tolower((unsigned char)*p) - 'a') + 10;
 		if (digit >= base)
 			break;
 		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, digit, &v))
@@ -83,11 +84,11 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struc
 	const char *end;
 	int r = parse_digits(text, &v, &end);
 	if (r == -EINVAL || (r == 0 && *end != '\0'))
-		return verr_set(reterr, -EINVAL, "'%.64s' is not a number (decimal or 0x hexadecimal)",
-				text);
+		return verr_set(reterr, -EINVAL,
+				"'%.64s' is not a number (decimal or 0x hexadecimal)", text);
 	if (r < 0 || v < min || v > max)
-		return verr_set(reterr, -ERANGE, "%.64s is out of range: %" PRIu64 " to %" PRIu64, text,
-				min, max);
+		return verr_set(reterr, -ERANGE, "%.64s is out of range: %" PRIu64 " to %" PRIu64,
+				text, min, max);
 	*ret = v;
 	return 0;
 }
@@ -108,7 +109,8 @@ int parse_size(const char *text, uint64_t *ret, struct verr *reterr)
 	}
 	if (r == -EINVAL)
 		return verr_set(reterr, -EINVAL,
-				"'%.64s' is not a size: a number with K, M, G or T, or of MiB", text);
+				"'%.64s' is not a size: a number with K, M, G or T, or of MiB",
+				text);
 	if (r < 0 || v > UINT64_MAX >> shift)
 		return verr_set(reterr, -ERANGE, "size %.64s is too large", text);
 	*ret = v << shift;
@@ -141,10 +143,12 @@ const struct type_desc *type_find(const struct type_desc *const *types, const ch
 
 	const char *near = nearest_name(name, names, n);
 	if (near)
-		verr_set(reterr, -EINVAL, "unknown %s '%.64s': did you mean '%s'? (--%s help lists all)",
-			 kind, name, near, kind);
+		verr_set(reterr, -EINVAL,
+			 "unknown %s '%.64s': did you mean '%s'? (--%s help lists all)", kind, name,
+			 near, kind);
 	else
-		verr_set(reterr, -EINVAL, "unknown %s '%.64s' (--%s help lists all)", kind, name, kind);
+		verr_set(reterr, -EINVAL, "unknown %s '%.64s' (--%s help lists all)", kind, name,
+			 kind);
 	return NULL;
 }
 
@@ -189,8 +193,8 @@ void type_help_list(FILE *out, const char *kind, const struct type_desc *const *
 static int syntax_of(char *buf, size_t size, const struct prop *p)
 {
 	static const char *const words[] = {
-		[PROP_BOOL] = "on|off", [PROP_U16] = "<number>", [PROP_U32] = "<number>",
-		[PROP_U64] = "<number>", [PROP_SIZE] = "<size>", [PROP_STR] = "<text>",
+		[PROP_BOOL] = "on|off",	 [PROP_U16] = "<number>", [PROP_U32] = "<number>",
+		[PROP_U64] = "<number>", [PROP_SIZE] = "<size>",  [PROP_STR] = "<text>",
 	};
 	if (p->kind == PROP_CUSTOM)
 		return snprintf(buf, size, "%s=%s", p->name, p->syntax ? p->syntax : "<value>");

@@ -19,9 +19,9 @@ enum prop_kind {
 	PROP_U16,  /* uint16_t: decimal or 0x */
 	PROP_U32,
 	PROP_U64,
-	PROP_SIZE, /* uint64_t bytes: K, M, G, T; a bare number is MiB */
-	PROP_STR,  /* char *: owned by the configuration, freed by props_free */
-	PROP_ENUM, /* int: index into `choices` */
+	PROP_SIZE,   /* uint64_t bytes: K, M, G, T; a bare number is MiB */
+	PROP_STR,    /* char *: owned by the configuration, freed by props_free */
+	PROP_ENUM,   /* int: index into `choices` */
 	PROP_CUSTOM, /* parse() */
 };
 
@@ -32,25 +32,33 @@ struct prop {
 	const char *def;  /* default as text; NULL: none (zero); "required": must be given */
 	const char *help; /* one line */
 	const char *const *choices; /* PROP_ENUM: NULL-terminated */
-	const char *syntax; /* PROP_CUSTOM: "<bdf>" for help */
+	const char *syntax;	    /* PROP_CUSTOM: "<bdf>" for help */
 	int (*parse)(void *field, const char *text, struct verr *reterr); /* PROP_CUSTOM */
 	uint64_t min, max; /* numbers; both 0: the type's whole range */
 };
 
 /* PROP(struct foo_cfg, queues, PROP_U16, "1", "number of queues") */
 #define PROP(cfg_, field_, kind_, def_, help_)                                                     \
-	{ .name = #field_, .kind = kind_, .offset = offsetof(cfg_, field_), .def = def_, .help = help_ }
+	{                                                                                          \
+		.name = #field_, .kind = kind_, .offset = offsetof(cfg_, field_), .def = def_,     \
+		.help = help_                                                                      \
+	}
 /* The same with a property name that is not a C identifier, and more initialisers. */
 #define PROP_NAMED(name_, cfg_, field_, kind_, def_, help_, ...)                                   \
-	{ .name = name_, .kind = kind_, .offset = offsetof(cfg_, field_), .def = def_,             \
-	  .help = help_, __VA_ARGS__ }
-#define PROP_END { .name = NULL }
+	{                                                                                          \
+		.name = name_, .kind = kind_, .offset = offsetof(cfg_, field_), .def = def_,       \
+		.help = help_, __VA_ARGS__                                                         \
+	}
+#define PROP_END                                                                                   \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 #define PROP_REQUIRED "required"
 
 struct type_desc {
-	const char *name;     /* "vfio-pci" */
-	const char *category; /* "passthrough": groups `help` */
-	const char *desc;     /* one line */
+	const char *name;	  /* "vfio-pci" */
+	const char *category;	  /* "passthrough": groups `help` */
+	const char *desc;	  /* one line */
 	const struct prop *props; /* PROP_END-terminated; may be NULL */
 	size_t cfg_size;
 };

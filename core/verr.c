@@ -15,7 +15,7 @@ static void mark_cut(char *msg, int len)
 		memcpy(msg + VERR_MSG_MAX - 4, "...", 4);
 }
 
-int (verr_set)(struct verr *reterr, int code, const char *fmt, ...)
+int(verr_set)(struct verr *reterr, int code, const char *fmt, ...)
 {
 	if (!reterr || reterr->code != 0)
 		return code;
@@ -29,7 +29,7 @@ int (verr_set)(struct verr *reterr, int code, const char *fmt, ...)
 	return code;
 }
 
-int (verr_prefix)(struct verr *reterr, int code, const char *fmt, ...)
+int(verr_prefix)(struct verr *reterr, int code, const char *fmt, ...)
 {
 	if (!reterr)
 		return code;

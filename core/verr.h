@@ -12,8 +12,9 @@ VV_BEGIN_DECLS
 #define VERR_MSG_MAX 512
 
 struct verr {
-	int code;		 /* 0: nothing happened; otherwise -errno */
-	char msg[VERR_MSG_MAX];	 /* "" while code == 0; always terminated, cut with "..." if too long */
+	int code; /* 0: nothing happened; otherwise -errno */
+	/* "" while code == 0; always terminated, cut with "..." if too long. */
+	char msg[VERR_MSG_MAX];
 };
 
 /* Records `code` (negative errno) and the sentence unless an error is already there: the first,

@@ -27,8 +27,8 @@ static uint64_t dev_read(void *opaque, uint64_t off, unsigned int size)
 {
 	struct device *d = opaque;
 	size_t at = strlen(calls);
-	snprintf(calls + at, sizeof(calls) - at, "%s%s:r%u@%" PRIx64, at ? " " : "", d->r.name, size,
-		 off);
+	snprintf(calls + at, sizeof(calls) - at, "%s%s:r%u@%" PRIx64, at ? " " : "", d->r.name,
+		 size, off);
 	uint64_t v = 0;
 	memcpy(&v, d->mem + off, size);
 	return v;
@@ -79,10 +79,10 @@ static void test_map_checks_its_range(void **state)
 		uint64_t base, size;
 		int want;
 	} cases[] = {
-		{ 0, 0, -EINVAL },	  { 0, 1, 0 },
-		{ 0, 0x10000, 0 },	  { 0, 0x10001, -EINVAL },
-		{ 0xffff, 1, 0 },	  { 0xffff, 2, -EINVAL },
-		{ 0x10000, 1, -EINVAL },  { UINT64_MAX, 2, -EINVAL },
+		{ 0, 0, -EINVAL },	    { 0, 1, 0 },
+		{ 0, 0x10000, 0 },	    { 0, 0x10001, -EINVAL },
+		{ 0xffff, 1, 0 },	    { 0xffff, 2, -EINVAL },
+		{ 0x10000, 1, -EINVAL },    { UINT64_MAX, 2, -EINVAL },
 		{ 2, UINT64_MAX, -EINVAL },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -200,7 +200,8 @@ static void test_accesses_are_split_and_widened(void **state)
 		const char *reads, *writes;
 	} cases[] = {
 		{ "as it is", 0, 0, false, 8, 8, "d:r8@8", "d:w8@8=8877665544332211" },
-		{ "too wide", 1, 4, false, 8, 8, "d:r4@8 d:r4@c", "d:w4@8=44332211 d:w4@c=88776655" },
+		{ "too wide", 1, 4, false, 8, 8, "d:r4@8 d:r4@c",
+		  "d:w4@8=44332211 d:w4@c=88776655" },
 		{ "byte device", 1, 1, false, 4, 2, "d:r1@4 d:r1@5", "d:w1@4=11 d:w1@5=22" },
 		{ "unaligned is split", 1, 4, false, 1, 4, "d:r1@1 d:r2@2 d:r1@4",
 		  "d:w1@1=11 d:w2@2=3322 d:w1@4=44" },

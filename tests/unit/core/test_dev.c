@@ -89,7 +89,8 @@ static const struct dev_ops full_ops = { .realize = t_realize,
 					 .stop = t_stop };
 static const struct dev_ops bare_ops = { .realize = t_realize, .unrealize = t_unrealize };
 
-static const struct dev_type full = { .t = { "full", "test", "all of it", props, sizeof(struct cfg) },
+static const struct dev_type full = { .t = { "full", "test", "all of it", props,
+					     sizeof(struct cfg) },
 				      .ops = &full_ops,
 				      .alloc = t_alloc,
 				      .free = t_free };

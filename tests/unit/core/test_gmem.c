@@ -13,7 +13,7 @@
 
 #include "core/gmem.h"
 
-#define PAGE 4096u
+#define PAGE	  4096u
 #define ALL_KINDS (BIT32(GMEM_RAM) | BIT32(GMEM_ROM) | BIT32(GMEM_MMIO))
 
 static uint8_t backing[8 * PAGE] __attribute__((aligned(4096)));
@@ -145,7 +145,8 @@ static void test_listeners_hear_in_order_and_unhear_in_reverse(void **state)
 	struct gmem m;
 	gmem_init(&m);
 	struct recorder kvm = recorder("kvm", ALL_KINDS, ALL_KINDS);
-	struct recorder vfio = recorder("vfio", BIT32(GMEM_RAM) | BIT32(GMEM_MMIO), BIT32(GMEM_RAM));
+	struct recorder vfio =
+		recorder("vfio", BIT32(GMEM_RAM) | BIT32(GMEM_MMIO), BIT32(GMEM_RAM));
 	struct gmem_region ram = region("ram", GMEM_RAM, 0, 0, 1);
 	struct gmem_region rom = region("rom", GMEM_ROM, 0x10000, 1, 1);
 	assert_int_equal(gmem_listen(&m, &kvm.l, NULL), 0);
@@ -181,8 +182,8 @@ static void test_refused_ram_is_taken_back_everywhere(void **state)
 		gmem_listen(&m, &d.l, NULL);
 		assert_int_equal(gmem_add(&m, &ram, &e), -ENOSPC);
 		expect_heard("+a:ram +b:ram -b:ram -a:ram");
-		assert_string_equal(e.msg, silent ? "c refuses guest memory ram at 0 (error -28)" :
-						    "no room for ram");
+		assert_string_equal(e.msg, silent ? "c refuses guest memory ram at 0 (error -28)"
+						  : "no room for ram");
 		assert_null(ram.gmem);
 		assert_int_equal(ram.mapped, 0);
 		assert_null(gmem_ptr(&m, 0, 1));

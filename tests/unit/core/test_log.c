@@ -181,7 +181,8 @@ static void test_trace_names_the_pattern_that_matches_nothing(void **state)
 	static const struct {
 		const char *globs, *msg;
 	} cases[] = {
-		{ "mmio_read,nope*", "trace pattern 'nope*' matches no trace point (see --trace help)" },
+		{ "mmio_read,nope*",
+		  "trace pattern 'nope*' matches no trace point (see --trace help)" },
 		{ "", "trace list '' has an empty pattern (see --trace help)" },
 		{ "mmio_read,", "trace list 'mmio_read,' has an empty pattern (see --trace help)" },
 	};

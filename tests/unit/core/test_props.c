@@ -38,12 +38,14 @@ static const char *const caches[] = { "none", "writeback", "unsafe", NULL };
 
 static const struct prop props[] = {
 	PROP(struct cfg, rombar, PROP_BOOL, "on", "expose the expansion ROM"),
-	PROP_NAMED("queues", struct cfg, queues, PROP_U16, "1", "number of queues", .min = 1, .max = 64),
+	PROP_NAMED("queues", struct cfg, queues, PROP_U16, "1", "number of queues", .min = 1,
+		   .max = 64),
 	PROP(struct cfg, speed, PROP_U32, NULL, "link speed"),
 	PROP(struct cfg, serial, PROP_U64, "0x10", "serial number"),
 	PROP(struct cfg, size, PROP_SIZE, "64", "how much"),
 	PROP(struct cfg, path, PROP_STR, "/dev/null", "image file"),
-	PROP_NAMED("cache", struct cfg, cache, PROP_ENUM, "writeback", "cache mode", .choices = caches),
+	PROP_NAMED("cache", struct cfg, cache, PROP_ENUM, "writeback", "cache mode",
+		   .choices = caches),
 	PROP_NAMED("x-point", struct cfg, point, PROP_CUSTOM, "3:4", "where", .syntax = "<x:y>",
 		   .parse = parse_point),
 	PROP_NAMED("window", struct cfg, window, PROP_SIZE, NULL, "window", .min = KIB(4),
@@ -127,9 +129,12 @@ static void test_double_comma_is_a_comma_in_the_value(void **state)
 		const char *text, *path;
 		int queues;
 	} cases[] = {
-		{ "path=a,,b", "a,b", 1 },	      { "path=a,,,queues=2", "a,", 2 },
-		{ "path=,,", ",", 1 },		      { "path=a,,,,b,queues=3", "a,,b", 3 },
-		{ "queues=4,path=x,,y=z", "x,y=z", 4 }, { "path=", "", 1 },
+		{ "path=a,,b", "a,b", 1 },
+		{ "path=a,,,queues=2", "a,", 2 },
+		{ "path=,,", ",", 1 },
+		{ "path=a,,,,b,queues=3", "a,,b", 3 },
+		{ "queues=4,path=x,,y=z", "x,y=z", 4 },
+		{ "path=", "", 1 },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct cfg *c = props_new(&type);
@@ -150,7 +155,8 @@ static void test_errors_name_the_culprit_and_what_is_accepted(void **state)
 		{ "rombar=yes", "thing: rombar: 'yes' is neither on nor off" },
 		{ "queues=0", "thing: queues: 0 is out of range: 1 to 64" },
 		{ "queues=65", "thing: queues: 65 is out of range: 1 to 64" },
-		{ "queues=two", "thing: queues: 'two' is not a number (decimal or 0x hexadecimal)" },
+		{ "queues=two",
+		  "thing: queues: 'two' is not a number (decimal or 0x hexadecimal)" },
 		{ "queues=", "thing: queues: '' is not a number (decimal or 0x hexadecimal)" },
 		{ "queues=-1", "thing: queues: '-1' is not a number (decimal or 0x hexadecimal)" },
 		{ "queues= 1", "thing: queues: ' 1' is not a number (decimal or 0x hexadecimal)" },
@@ -169,8 +175,8 @@ static void test_errors_name_the_culprit_and_what_is_accepted(void **state)
 		{ "queues=2,speed=1,queues=2", "thing: queues is given twice" },
 		{ "rombar", "thing: rombar needs a value: rombar=..." },
 		{ "queues=2,",
-		  "thing: empty property (a comma too many? write ,, for a comma in a value)" },
-		{ "=5", "thing: empty property (a comma too many? write ,, for a comma in a value)" },
+		  "thing: empty property (a comma too many? ,, is a comma in a value)" },
+		{ "=5", "thing: empty property (a comma too many? ,, is a comma in a value)" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct cfg *c = props_new(&type);
@@ -226,12 +232,22 @@ static void test_sizes(void **state)
 		int r;
 		uint64_t want;
 	} cases[] = {
-		{ "1", 0, MIB(1) },	  { "4K", 0, KIB(4) },	   { "64M", 0, MIB(64) },
-		{ "3g", 0, GIB(3) },	  { "2T", 0, GIB(2048) },  { "0", 0, 0 },
-		{ "0x10M", 0, MIB(16) },  { "", -EINVAL, 0 },	   { "M", -EINVAL, 0 },
-		{ "1MB", -EINVAL, 0 },	  { "1.5G", -EINVAL, 0 },  { "-1", -EINVAL, 0 },
-		{ "16777215T", 0, UINT64_C(16777215) << 40 },	   { "16777216T", -ERANGE, 0 },
-		{ "99999999999999999999", -ERANGE, 0 },		   { "17592186044416", -ERANGE, 0 },
+		{ "1", 0, MIB(1) },
+		{ "4K", 0, KIB(4) },
+		{ "64M", 0, MIB(64) },
+		{ "3g", 0, GIB(3) },
+		{ "2T", 0, GIB(2048) },
+		{ "0", 0, 0 },
+		{ "0x10M", 0, MIB(16) },
+		{ "", -EINVAL, 0 },
+		{ "M", -EINVAL, 0 },
+		{ "1MB", -EINVAL, 0 },
+		{ "1.5G", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "16777215T", 0, UINT64_C(16777215) << 40 },
+		{ "16777216T", -ERANGE, 0 },
+		{ "99999999999999999999", -ERANGE, 0 },
+		{ "17592186044416", -ERANGE, 0 },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t v = 42;
@@ -260,8 +276,8 @@ static void test_split_takes_the_name_off(void **state)
 
 static const struct type_desc t_net = { "virtio-net", "network", "virtio network device", NULL, 0 };
 static const struct type_desc t_blk = { "virtio-blk", "storage", "virtio block device", NULL, 0 };
-static const struct type_desc t_vfio = { "vfio-pci", "passthrough", "pass a host PCI function", NULL,
-					 0 };
+static const struct type_desc t_vfio = { "vfio-pci", "passthrough", "pass a host PCI function",
+					 NULL, 0 };
 static const struct type_desc *const types[] = { &t_net, &type, &t_vfio, &t_blk, NULL };
 
 static void test_find_suggests_the_nearest(void **state)
@@ -295,9 +311,9 @@ static void test_nearest_name_stays_within_reach(void **state)
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{ "memory", "memory" }, { "memroy", "memory" }, { "mem", NULL },     { "cpu", "cpus" },
-		{ "cpsu", "cpus" },	{ "kernal", "kernel" }, { "xyz", NULL },     { "", NULL },
-		{ "krnl", "kernel" },
+		{ "memory", "memory" }, { "memroy", "memory" }, { "mem", NULL },
+		{ "cpu", "cpus" },	{ "cpsu", "cpus" },	{ "kernal", "kernel" },
+		{ "xyz", NULL },	{ "", NULL },		{ "krnl", "kernel" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *got = nearest_name(cases[i].text, names, ARRAY_SIZE(names));

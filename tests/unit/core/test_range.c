@@ -67,8 +67,8 @@ static void play(struct rangeset *s, const char *script)
 		char op;
 		struct range r;
 		n = 0;
-		assert_int_equal(sscanf(p, " %c%" SCNx64 "-%" SCNx64 "%n", &op, &r.first, &r.last, &n),
-				 3);
+		assert_int_equal(
+			sscanf(p, " %c%" SCNx64 "-%" SCNx64 "%n", &op, &r.first, &r.last, &n), 3);
 		assert_int_equal(op == '+' ? rangeset_add(s, r) : rangeset_subtract(s, r), 0);
 	}
 }

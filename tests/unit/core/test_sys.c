@@ -154,11 +154,16 @@ static void test_read_text_cuts_the_newline_and_refuses_big_files(void **state)
 		ssize_t want;
 		const char *got;
 	} cases[] = {
-		{ "", 0, "" },		       { "\n", 0, "" },
-		{ "abc\n", 3, "abc" },	       { "abc", 3, "abc" },
-		{ "a\n\n", 2, "a\n" },	       { "1234567", 7, "1234567" },
-		{ "123456\n", 6, "123456" },   { "12345678", -EFBIG, "" },
-		{ "1234567\n", -EFBIG, "" },   { "123456789abcdef", -EFBIG, "" },
+		{ "", 0, "" },
+		{ "\n", 0, "" },
+		{ "abc\n", 3, "abc" },
+		{ "abc", 3, "abc" },
+		{ "a\n\n", 2, "a\n" },
+		{ "1234567", 7, "1234567" },
+		{ "123456\n", 6, "123456" },
+		{ "12345678", -EFBIG, "" },
+		{ "1234567\n", -EFBIG, "" },
+		{ "123456789abcdef", -EFBIG, "" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char buf[8] = "junk";

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every C file is as .clang-format says. check_format.sh --fix [FILE...] makes it so.
+
+fix=''
+if [ "${1:-}" = --fix ]; then
+	fix=1
+	shift
+	files=("$@")
+	set --
+fi
+# shellcheck source=tests/checklib.sh
+. "$(dirname -- "$(readlink -f -- "$0")")/checklib.sh"
+
+# Versions differ in what they make of one configuration: Debian 12's is the reference.
+need clang-format clang-format
+version=$(clang-format --version | grep -oE 'version [0-9]+' | grep -oE '[0-9]+')
+[ "$version" = 14 ] || skip "clang-format is version $version; the reference is 14 (Debian 12)"
+
+if [ -n "$fix" ]; then
+	[ ${#files[@]} -gt 0 ] || mapfile -t files < <(tree_files '*.c' '*.h')
+	clang-format -i --style=file "${files[@]}"
+	exit
+fi
+
+count=0
+while read -r file; do
+	count=$((count + 1))
+	lines=$(diff "$file" <(clang-format --style=file "$file") | grep -m3 '^[0-9]') ||
+		continue
+	bad "$file is not formatted (tests/check_format.sh --fix $file), lines ${lines//$'\n'/ }"
+done < <(tree_files '*.c' '*.h')
+finish "$count" files
