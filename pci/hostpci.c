@@ -117,8 +117,8 @@ static uint8_t read_header_type(const struct hostpci_dev *d)
 static uint32_t read_group(const struct bdf *at)
 {
 	char path[PATH_SIZE], base[32], *end;
-	if (sys_readlink_base(dev_path(path, sizeof(path), at, "iommu_group"), base,
-			      sizeof(base)) < 0)
+	if (sys_readlink_base(dev_path(path, sizeof(path), at, "iommu_group"), base, sizeof(base)) <
+	    0)
 		return HOSTPCI_NO_GROUP;
 	errno = 0;
 	unsigned long n = strtoul(base, &end, 10);
@@ -315,7 +315,8 @@ int hostpci_read(const struct bdf *at, struct hostpci_dev *ret, struct verr *ret
 	if (r == -ENODEV) {
 		char name[BDF_STR_MAX], near[80];
 		suggest(at, near, sizeof(near));
-		return verr_set(reterr, r, "there is no PCI function %s%s", bdf_str(at, name), near);
+		return verr_set(reterr, r, "there is no PCI function %s%s", bdf_str(at, name),
+				near);
 	}
 	if (r == 0)
 		*ret = d;

@@ -97,14 +97,10 @@ static int check_combination(const struct args *a)
 static int parse(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "group", no_argument, NULL, 'g' },
-		{ "restore", no_argument, NULL, 'r' },
-		{ "status", no_argument, NULL, 's' },
-		{ "dry-run", no_argument, NULL, 'n' },
-		{ "force-in-use", no_argument, NULL, 'F' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{ "group", no_argument, NULL, 'g' },	    { "restore", no_argument, NULL, 'r' },
+		{ "status", no_argument, NULL, 's' },	    { "dry-run", no_argument, NULL, 'n' },
+		{ "force-in-use", no_argument, NULL, 'F' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },	    { NULL, 0, NULL, 0 },
 	};
 	bool restore = false, status = false;
 	int c;
@@ -162,8 +158,9 @@ static int run(struct args *a)
 	if (a->action == ACT_STATUS) {
 		r = bind_status(stdout, &err);
 	} else if (!a->opts.dry_run && geteuid() != 0) {
-		fprintf(stderr, "vfio-bind: must be run as root to change drivers (run: sudo vfio-bind "
-				"..., or add --dry-run to see what it would do)\n");
+		fprintf(stderr,
+			"vfio-bind: must be run as root to change drivers (run: sudo vfio-bind "
+			"..., or add --dry-run to see what it would do)\n");
 		return EXIT_FAILED;
 	} else if (a->action == ACT_RESTORE) {
 		r = bind_restore(a->bdfs, a->n, &a->opts, &err);

@@ -83,9 +83,11 @@ static int plan_function(struct plan *p, const struct bdf *at, struct verr *rete
 		return r;
 	bdf_str(at, name);
 	if (d.header_type != 0)
-		return verr_set(reterr, -EINVAL,
-				"%s is a bridge, which can't be bound to vfio-pci (name the functions "
-				"behind it)", name);
+		return verr_set(
+			reterr, -EINVAL,
+			"%s is a bridge, which can't be bound to vfio-pci (name the functions "
+			"behind it)",
+			name);
 	if (d.group == HOSTPCI_NO_GROUP)
 		return verr_set(reterr, -ENXIO, "%s has no IOMMU group (%s)", name,
 				preflight_iommu_fix());
@@ -108,9 +110,10 @@ static int check_use(const struct plan *p, const struct hostpci_dev *d, struct v
 	bdf_str(&d->at, name);
 	if (bind_in_use(&d->at, why, sizeof(why))) {
 		if (!p->o->force_in_use)
-			return verr_set(reterr, -EBUSY,
-					"%s is in use: %s (end that use, or insist with --force-in-use)",
-					name, why);
+			return verr_set(
+				reterr, -EBUSY,
+				"%s is in use: %s (end that use, or insist with --force-in-use)",
+				name, why);
 		bind_say(p->o, "warning: %s is in use: %s", name, why);
 	} else if (bind_interface_up(&d->at, ifname, sizeof(ifname))) {
 		bind_say(p->o, "warning: network interface %s of %s is up", ifname, name);
@@ -121,7 +124,8 @@ static int check_use(const struct plan *p, const struct hostpci_dev *d, struct v
 static int check_driver_there(struct verr *reterr)
 {
 	char path[PATH_SIZE];
-	int r = sys->access(hostpci_path(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci"), F_OK);
+	int r = sys->access(hostpci_path(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci"),
+			    F_OK);
 	if (r == -ENOENT)
 		return verr_set(reterr, r,
 				"the driver vfio-pci is not loaded (run: modprobe vfio-pci)");
@@ -201,8 +205,9 @@ static int undo(struct plan *p, int code, struct verr *reterr)
 		return code;
 	struct verr cause = *reterr;
 	verr_clear(reterr);
-	return verr_set(reterr, code, "%.220s; undoing it failed: %.200s (run: vfio-bind --restore)",
-			cause.msg, why.msg);
+	return verr_set(reterr, code,
+			"%.220s; undoing it failed: %.200s (run: vfio-bind --restore)", cause.msg,
+			why.msg);
 }
 
 static int carry_out(struct plan *p, struct verr *reterr)
@@ -281,7 +286,8 @@ static int no_journal(const struct bdf *at, const struct bind_opts *o, struct ve
 	if (is_bound(&d))
 		return verr_set(reterr, -ENOENT,
 				"%s was bound to %s by something other than vfio-bind: what it was "
-				"before is not known", name, d.driver);
+				"before is not known",
+				name, d.driver);
 	bind_say(o, "%s is not bound to vfio-pci: nothing to give back", name);
 	return 0;
 }
@@ -299,7 +305,8 @@ static int check_held(const struct bdf *at, const struct bind_opts *o, struct ve
 	bdf_str(at, name);
 	if (!o->force_in_use)
 		return verr_set(reterr, -EBUSY,
-				"%s is in use by %s (stop it, or insist with --force-in-use)", name, who);
+				"%s is in use by %s (stop it, or insist with --force-in-use)", name,
+				who);
 	bind_say(o, "warning: %s is in use by %s", name, who);
 	return 0;
 }

@@ -49,7 +49,7 @@ int bind_step_to_vfio(const struct hostpci_dev *d, const struct bind_opts *o, st
  * is left to do, so that it can be repeated. */
 int bind_step_back(const struct bind_journal *j, const struct bind_opts *o, struct verr *reterr);
 
-/* --- use (bind_inuse.c, bind_inuse_blk.c, bind_inuse_net.c) ---------------------------------------------------- */
+/* --- use (bind_inuse*.c) ---------------------------------------------------------------------- */
 
 /* 1 with the phrase in why; 0: not in use; -errno with a phrase: it can't be told. */
 int bind_use_of_blocks(const struct bdf *at, char *why, size_t size);

@@ -53,7 +53,8 @@ static int use_as_screen(const struct bdf *at, char *why, size_t size)
 		snprintf(why, size, "it is the boot display, the host's console");
 		return 1;
 	}
-	int r = sys->listdir(hostpci_path(path, sizeof(path), "/sys/class/graphics"), look_at_fb, &s);
+	int r = sys->listdir(hostpci_path(path, sizeof(path), "/sys/class/graphics"), look_at_fb,
+			     &s);
 	if (r < 0 && r != -ENOENT) {
 		snprintf(why, size, "whether the console is on it can't be told: %s", strerror(-r));
 		return r;

@@ -163,8 +163,8 @@ static void unescape(char *text)
 {
 	char *out = text;
 	for (const char *in = text; *in; in++) {
-		if (in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' &&
-		    in[2] <= '7' && in[3] >= '0' && in[3] <= '7') {
+		if (in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' && in[2] <= '7' &&
+		    in[3] >= '0' && in[3] <= '7') {
 			*out++ = (char)((in[1] - '0') << 6 | (in[2] - '0') << 3 | (in[3] - '0'));
 			in += 3;
 		} else {
@@ -183,7 +183,8 @@ static const struct block *find_path(const struct blocks *s, const char *path)
 	struct stat st;
 	if (b || !slash)
 		return b;
-	if (sys->stat(hostpci_path(full, sizeof(full), "%s", path), &st) < 0 || !S_ISBLK(st.st_mode))
+	if (sys->stat(hostpci_path(full, sizeof(full), "%s", path), &st) < 0 ||
+	    !S_ISBLK(st.st_mode))
 		return NULL;
 	snprintf(dev, sizeof(dev), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 	for (unsigned int i = 0; i < s->n; i++) {
@@ -324,8 +325,10 @@ static int check_claims(struct blocks *s)
 		if (fd >= 0)
 			sys_close(fd);
 		if (fd == -EBUSY) {
-			snprintf(s->why, s->size, "/dev/%s is claimed by something (a storage pool, "
-				 "or a program that has it open for itself)", s->v[i].name);
+			snprintf(s->why, s->size,
+				 "/dev/%s is claimed by something (a storage pool, "
+				 "or a program that has it open for itself)",
+				 s->v[i].name);
 			return 1;
 		}
 	}
@@ -357,14 +360,15 @@ static int check_all(struct blocks *s)
 			 strerror(-r));
 		return r;
 	}
-	sys->listdir(hostpci_path(path, sizeof(path), "/sys/bus/virtio/devices"), look_at_virtio, s);
+	sys->listdir(hostpci_path(path, sizeof(path), "/sys/bus/virtio/devices"), look_at_virtio,
+		     s);
 	if (s->n == 0 && !s->tag[0] && !s->virtiofs)
 		return 0;
 	r = check_mounts(s);
 	if (r == 0)
 		r = check_swap(s);
-	if (r == 0 && sys->listdir(hostpci_path(path, sizeof(path), "/sys/fs/btrfs"), look_at_btrfs,
-				   s) == 1)
+	if (r == 0 &&
+	    sys->listdir(hostpci_path(path, sizeof(path), "/sys/fs/btrfs"), look_at_btrfs, s) == 1)
 		r = 1;
 	return r == 0 ? check_claims(s) : r;
 }

@@ -130,14 +130,17 @@ int bind_use_of_net(const struct bdf *at, char *why, size_t size)
 		static const struct {
 			const char *path;
 			int (*look)(void *opaque, char *line);
-		} tables[] = { { "/proc/net/route", look_v4 }, { "/proc/net/ipv6_route", look_v6 } };
+		} tables[] = { { "/proc/net/route", look_v4 },
+			       { "/proc/net/ipv6_route", look_v6 } };
 		for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++) {
 			r = hostproc_lines(tables[i].path, tables[i].look, s);
 			if (r == -ENOENT) /* a kernel without that protocol */
 				r = 0;
 			else if (r < 0)
-				snprintf(why, size, "whether the default route goes over %s can't be "
-					 "told: %s: %s", s->v[0], tables[i].path, strerror(-r));
+				snprintf(why, size,
+					 "whether the default route goes over %s can't be "
+					 "told: %s: %s",
+					 s->v[0], tables[i].path, strerror(-r));
 		}
 	}
 	free(s);

@@ -85,8 +85,9 @@ int bind_journal_write(const struct bind_journal *j, struct verr *reterr)
 	boot_id(boot, sizeof(boot));
 	int n = snprintf(text, sizeof(text),
 			 HEADING "\nfunction %s\ndriver %s\nmodule %s\noverride %s\nboot %s\n"
-			 "step %s\nend\n", bdf_str(&j->at, name), j->driver, j->module, j->override,
-			 boot, j->bound ? "bound" : "binding");
+				 "step %s\nend\n",
+			 bdf_str(&j->at, name), j->driver, j->module, j->override, boot,
+			 j->bound ? "bound" : "binding");
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return verr_set(reterr, -EFBIG, "the journal of %s is too long", name);
 	return sys_replace_file(journal_path(path, sizeof(path), &j->at), text, reterr);
@@ -144,7 +145,8 @@ int bind_journal_read(const struct bdf *at, struct bind_journal *ret, struct ver
 	if (n < 0 || !parse(text, &j) || !bdf_equal(&j.at, at))
 		return verr_set(reterr, -EBADMSG,
 				"the journal %s is damaged (give the function its driver by hand, "
-				"then remove that file)", path);
+				"then remove that file)",
+				path);
 	*ret = j;
 	return 0;
 }

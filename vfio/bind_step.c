@@ -34,8 +34,7 @@ void bind_say(const struct bind_opts *o, const char *fmt, ...)
 
 /* --- single writes --------------------------------------------------------------------------- */
 
-static int store(const char *path, const char *text, const struct bind_opts *o,
-		 struct verr *reterr)
+static int store(const char *path, const char *text, const struct bind_opts *o, struct verr *reterr)
 {
 	bool empty = text[0] == '\n';
 	bind_say(o, "echo %s%s> %s", empty ? "" : text, empty ? "" : " ", path);
@@ -132,10 +131,11 @@ int bind_step_to_vfio(const struct hostpci_dev *d, const struct bind_opts *o, st
 static int driver_missing(const struct bind_journal *j, struct verr *reterr)
 {
 	char name[BDF_STR_MAX];
-	return verr_set(reterr, -ENOENT,
-			"%s can't be given back: its driver %s is not loaded (run: modprobe %s, then: "
-			"vfio-bind --restore %s)", bdf_str(&j->at, name), j->driver,
-			j->module[0] ? j->module : j->driver, name);
+	return verr_set(
+		reterr, -ENOENT,
+		"%s can't be given back: its driver %s is not loaded (run: modprobe %s, then: "
+		"vfio-bind --restore %s)",
+		bdf_str(&j->at, name), j->driver, j->module[0] ? j->module : j->driver, name);
 }
 
 /* The driver's own matching may prefer another: then by name. */

@@ -17,9 +17,9 @@ enum verdict_level { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
 
 struct verdict {
 	enum verdict_level level;
-	const char *check;   /* stable short name: "group-viable" */
-	char text[512];	     /* one sentence: culprit and reason */
-	char fix[256];	     /* the command or setting that mends it; "" if none */
+	const char *check; /* stable short name: "group-viable" */
+	char text[512];	   /* one sentence: culprit and reason */
+	char fix[256];	   /* the command or setting that mends it; "" if none */
 };
 
 struct preflight {

@@ -33,14 +33,14 @@ static bool check_exists(struct preflight_ctx *c, unsigned int i, struct hostpci
 	struct verr err = { .code = 0 };
 	bdf_str(&c->req->bdfs[i], name);
 	if (named_before(c, i)) {
-		preflight_say(c, VERDICT_FAIL, "twice", "name it once",
-			      "%s is assigned twice", name);
+		preflight_say(c, VERDICT_FAIL, "twice", "name it once", "%s is assigned twice",
+			      name);
 		return false;
 	}
 	int r = hostpci_read(&c->req->bdfs[i], d, &err);
 	if (r < 0) {
-		preflight_say(c, VERDICT_FAIL, "device",
-			      r == -ENODEV ? "see: lspci -D" : NULL, "%s", err.msg);
+		preflight_say(c, VERDICT_FAIL, "device", r == -ENODEV ? "see: lspci -D" : NULL,
+			      "%s", err.msg);
 		return false;
 	}
 	preflight_say(c, VERDICT_OK, "device", NULL, "%s exists (%04x:%04x)", name, d->vendor,
@@ -73,7 +73,8 @@ static void check_answers(struct preflight_ctx *c, const struct hostpci_dev *d, 
 	char fix[256];
 	snprintf(fix, sizeof(fix),
 		 "run: echo on > /sys/bus/pci/devices/%s/power/control; if it still reads ffff, "
-		 "power the machine off and on", name);
+		 "power the machine off and on",
+		 name);
 	preflight_say(c, VERDICT_FAIL, "answers", fix,
 		      "%s does not answer: its vendor id reads ffff (power state %s)", name,
 		      d->power_state);
@@ -88,8 +89,8 @@ static void check_driver(struct preflight_ctx *c, const struct hostpci_dev *d, c
 	char fix[64];
 	snprintf(fix, sizeof(fix), "run: vfio-bind %s", name);
 	if (d->driver[0])
-		preflight_say(c, VERDICT_FAIL, "driver", fix,
-			      "%s is bound to %s, not to vfio-pci", name, d->driver);
+		preflight_say(c, VERDICT_FAIL, "driver", fix, "%s is bound to %s, not to vfio-pci",
+			      name, d->driver);
 	else
 		preflight_say(c, VERDICT_FAIL, "driver", fix, "%s is bound to no driver", name);
 }
@@ -109,14 +110,16 @@ static void check_reset(struct preflight_ctx *c, const struct hostpci_dev *d, co
 	else
 		preflight_say(c, VERDICT_WARN, "reset", NULL,
 			      "%s can't be reset: after the guest stops or crashes it may stay "
-			      "unusable until the host reboots", name);
+			      "unusable until the host reboots",
+			      name);
 }
 
 /* "  c0000000-c02fffff : BOOTFB" */
 static int find_framebuffer(void *opaque, char *line)
 {
-	static const char *const owners[] = { "BOOTFB", "efifb", "simplefb", "vesafb",
-					      "simple-framebuffer", "simpledrm" };
+	static const char *const owners[] = {
+		"BOOTFB", "efifb", "simplefb", "vesafb", "simple-framebuffer", "simpledrm"
+	};
 	for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
 		if (strstr(line, owners[i])) {
 			*(const char **)opaque = owners[i];

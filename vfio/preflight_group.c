@@ -78,8 +78,8 @@ static void check_viable(struct preflight_ctx *c, const struct hostpci_dev *d)
 {
 	char text[400], fix[64], name[BDF_STR_MAX];
 	/* The request's own functions have their own verdict. */
-	if (preflight_blockers_except(d->group, c->req->bdfs, c->req->n_bdfs, text,
-				      sizeof(text)) == 0) {
+	if (preflight_blockers_except(d->group, c->req->bdfs, c->req->n_bdfs, text, sizeof(text)) ==
+	    0) {
 		preflight_say(c, VERDICT_OK, "group-viable", NULL,
 			      "no other function blocks group %u", d->group);
 		return;
@@ -107,14 +107,16 @@ static bool check_type(struct preflight_ctx *c, unsigned int group)
 	if (strcmp(text, "vfio-noiommu") == 0) {
 		preflight_say(c, VERDICT_FAIL, "group-type", preflight_iommu_fix(),
 			      "group %u is VFIO's no-IOMMU mode: nothing would translate a guest's "
-			      "addresses or keep its DMA out of the host", group);
+			      "addresses or keep its DMA out of the host",
+			      group);
 		return false;
 	}
 	group_text(group, "type", text, sizeof(text));
 	if (strcmp(text, "identity") == 0)
 		preflight_say(c, VERDICT_OK, "group-type", NULL,
 			      "group %u is passed through for the host (identity); VFIO will "
-			      "translate it", group);
+			      "translate it",
+			      group);
 	else if (text[0])
 		preflight_say(c, VERDICT_OK, "group-type", NULL, "group %u is translated (%s)",
 			      group, text);
@@ -143,7 +145,8 @@ static int take_reserved(void *opaque, char *line)
 		      "look in the firmware set-up for what uses it (management processor, RMRR), "
 		      "or move the device to another slot",
 		      "group %u can't be assigned: firmware demands that its devices reach "
-		      "%#" PRIx64 "-%#" PRIx64 " directly (RMRR)", s->group, first, last);
+		      "%#" PRIx64 "-%#" PRIx64 " directly (RMRR)",
+		      s->group, first, last);
 	return 0;
 }
 
@@ -171,11 +174,12 @@ static void check_node(struct preflight_ctx *c, const struct hostpci_dev *d)
 		preflight_say(c, VERDICT_OK, "vfio-node", NULL, "/dev/vfio/%u can be opened",
 			      d->group);
 	} else if (r == -EACCES && sys->stat(path, &st) == 0) {
-		snprintf(fix, sizeof(fix),
-			 "run: chown USER /dev/vfio/%u, or make that a udev rule", d->group);
+		snprintf(fix, sizeof(fix), "run: chown USER /dev/vfio/%u, or make that a udev rule",
+			 d->group);
 		preflight_say(c, VERDICT_FAIL, "vfio-node", fix,
 			      "/dev/vfio/%u may not be opened: it belongs to uid %u, gid %u, mode "
-			      "%04o", d->group, st.st_uid, st.st_gid, st.st_mode & 07777u);
+			      "%04o",
+			      d->group, st.st_uid, st.st_gid, st.st_mode & 07777u);
 	} else {
 		preflight_say(c, VERDICT_FAIL, "vfio-node",
 			      r == -ENOENT ? "see: dmesg | grep -i vfio" : NULL,
@@ -215,9 +219,10 @@ void preflight_group(struct preflight_ctx *c, const struct hostpci_dev *d)
 	char name[BDF_STR_MAX];
 	if (d->group == HOSTPCI_NO_GROUP) {
 		if (!c->no_iommu)
-			preflight_say(c, VERDICT_FAIL, "group", NULL,
-				      "%s has no IOMMU group: no IOMMU stands between it and memory",
-				      bdf_str(&d->at, name));
+			preflight_say(
+				c, VERDICT_FAIL, "group", NULL,
+				"%s has no IOMMU group: no IOMMU stands between it and memory",
+				bdf_str(&d->at, name));
 		return;
 	}
 	if (group_done(c, d))

@@ -33,7 +33,8 @@ static int stop_at_first(void *opaque, const char *name)
 static bool any_entry(const char *path, char *first)
 {
 	char full[PATH_SIZE];
-	return sys->listdir(hostpci_path(full, sizeof(full), "%s", path), stop_at_first, first) == 1;
+	return sys->listdir(hostpci_path(full, sizeof(full), "%s", path), stop_at_first, first) ==
+	       1;
 }
 
 /* --- KVM ------------------------------------------------------------------------------------- */
@@ -46,10 +47,11 @@ static void check_kvm(struct preflight_ctx *c)
 		sys_close(fd);
 		preflight_say(c, VERDICT_OK, "kvm", NULL, "/dev/kvm can be opened");
 	} else if (fd == -ENOENT) {
-		preflight_say(c, VERDICT_FAIL, "kvm",
-			      "run: modprobe kvm-intel or kvm-amd; if that fails, switch on VT-x or "
-			      "AMD-V in the firmware set-up",
-			      "/dev/kvm does not exist: KVM is not there");
+		preflight_say(
+			c, VERDICT_FAIL, "kvm",
+			"run: modprobe kvm-intel or kvm-amd; if that fails, switch on VT-x or "
+			"AMD-V in the firmware set-up",
+			"/dev/kvm does not exist: KVM is not there");
 	} else if (fd == -EACCES || fd == -EPERM) {
 		preflight_say(c, VERDICT_FAIL, "kvm",
 			      "run as root, or add the user to the group that owns it (kvm)",
@@ -102,7 +104,8 @@ static void check_iommu(struct preflight_ctx *c)
 	else if (units)
 		preflight_say(c, VERDICT_FAIL, "iommu", preflight_iommu_fix(),
 			      "the IOMMU %s is there but translates nothing: "
-			      "/sys/kernel/iommu_groups is empty", unit);
+			      "/sys/kernel/iommu_groups is empty",
+			      unit);
 	else
 		preflight_say(c, VERDICT_FAIL, "iommu", preflight_iommu_fix(),
 			      "no IOMMU is active: /sys/class/iommu and /sys/kernel/iommu_groups "
@@ -212,7 +215,8 @@ static void check_memlock(struct preflight_ctx *c)
 		 need_mib, need_mib << 10);
 	preflight_say(c, VERDICT_FAIL, "memlock", fix,
 		      "%" PRIu64 " MiB of guest RAM must be locked for DMA and the limit "
-		      "(RLIMIT_MEMLOCK) is %" PRIu64 " KiB", need_mib, m.limit >> 10);
+		      "(RLIMIT_MEMLOCK) is %" PRIu64 " KiB",
+		      need_mib, m.limit >> 10);
 }
 
 /* RAM takes a map below and one above 4 GiB and a few for firmware areas; each function's BARs
@@ -226,8 +230,8 @@ static void check_dma_limit(struct preflight_ctx *c)
 	if (!vfio_why_dma_limit(&limit))
 		return;
 	if (limit >= want)
-		preflight_say(c, VERDICT_OK, "dma-limit", NULL,
-			      "%" PRIu64 " DMA maps are allowed", limit);
+		preflight_say(c, VERDICT_OK, "dma-limit", NULL, "%" PRIu64 " DMA maps are allowed",
+			      limit);
 	else
 		preflight_say(c, limit < RAM_MAPS ? VERDICT_FAIL : VERDICT_WARN, "dma-limit",
 			      "run: echo 65535 > " TYPE1_PARAMS "/dma_entry_limit",

@@ -14,7 +14,7 @@ VV_BEGIN_DECLS
 struct preflight_ctx {
 	const struct preflight_request *req;
 	struct preflight *out;
-	bool no_iommu;	   /* said already: functions without a group are no news */
+	bool no_iommu; /* said already: functions without a group are no news */
 	bool out_of_memory;
 };
 

@@ -186,8 +186,10 @@ static void test_list_without_sysfs(void **state)
 	struct verr err = { .code = 0 };
 	char expect[256];
 	assert_int_equal(hostpci_list(&v, &err), -ENOENT);
-	snprintf(expect, sizeof(expect), "can't list PCI functions in %s/sys/bus/pci/devices: "
-		 "No such file or directory", tree_root);
+	snprintf(expect, sizeof(expect),
+		 "can't list PCI functions in %s/sys/bus/pci/devices: "
+		 "No such file or directory",
+		 tree_root);
 	assert_string_equal(err.msg, expect);
 }
 

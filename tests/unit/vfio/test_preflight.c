@@ -54,7 +54,8 @@ static int begin(void **state)
 	tree_file("/proc/self/limits",
 		  "Limit                     Soft Limit           Hard Limit           Units\n"
 		  "Max locked memory         8388608              8388608              bytes\n");
-	tree_file("/proc/self/status", "Name:\tx\nVmLck:\t       0 kB\nCapEff:\t0000000000000000\n");
+	tree_file("/proc/self/status",
+		  "Name:\tx\nVmLck:\t       0 kB\nCapEff:\t0000000000000000\n");
 	return 0;
 }
 
@@ -69,9 +70,12 @@ static int end(void **state)
 static struct preflight run_many(const struct bdf *b, unsigned int n, uint64_t ram)
 {
 	struct preflight p;
-	assert_int_equal(preflight_run(&(struct preflight_request){ .bdfs = b, .n_bdfs = n,
-								     .ram_bytes = ram,
-								     .need_kvm = true }, &p), 0);
+	assert_int_equal(preflight_run(&(struct preflight_request){ .bdfs = b,
+								    .n_bdfs = n,
+								    .ram_bytes = ram,
+								    .need_kvm = true },
+				       &p),
+			 0);
 	return p;
 }
 
@@ -210,8 +214,7 @@ static void test_iommu_off(void **state)
 		    "intel_iommu=on is given but has no effect, see: dmesg | grep -i dmar");
 	tree_remove("/sys/firmware/acpi/tables/DMAR");
 	tree_file("/sys/firmware/acpi/tables/IVRS", "");
-	expect_only(run(), VERDICT_FAIL, "iommu", NO_IOMMU,
-		    "see why with: dmesg | grep -i amd-vi");
+	expect_only(run(), VERDICT_FAIL, "iommu", NO_IOMMU, "see why with: dmesg | grep -i amd-vi");
 	tree_file("/proc/cmdline", "quiet amd_iommu=off\n");
 	expect_only(run(), VERDICT_FAIL, "iommu", NO_IOMMU,
 		    "remove iommu=off and amd_iommu=off from" WHERE);
@@ -228,23 +231,28 @@ static void test_iommu_is_judged_by_its_effect(void **state)
 	no_groups();
 	tree_file("/sys/firmware/acpi/tables/DMAR", "");
 	tree_file("/proc/cmdline", "quiet\n");
-	expect_only(run(), VERDICT_FAIL, "iommu", "the IOMMU dmar0 is there but translates nothing: "
-		    "/sys/kernel/iommu_groups is empty", "add intel_iommu=on to" WHERE);
+	expect_only(run(), VERDICT_FAIL, "iommu",
+		    "the IOMMU dmar0 is there but translates nothing: "
+		    "/sys/kernel/iommu_groups is empty",
+		    "add intel_iommu=on to" WHERE);
 }
 
 static void test_function_without_group(void **state)
 {
 	(void)state;
 	tree_remove("/sys/bus/pci/devices/" NIC "/iommu_group");
-	expect_only(run(), VERDICT_FAIL, "group", "0000:03:00.0 has no IOMMU group: no IOMMU stands "
-		    "between it and memory", "");
+	expect_only(run(), VERDICT_FAIL, "group",
+		    "0000:03:00.0 has no IOMMU group: no IOMMU stands "
+		    "between it and memory",
+		    "");
 }
 
 static void test_no_iommu_mode(void **state)
 {
 	(void)state;
 	tree_file("/sys/kernel/iommu_groups/14/name", "vfio-noiommu\n");
-	expect_only(run(), VERDICT_FAIL, "group-type", "group 14 is VFIO's no-IOMMU mode: nothing "
+	expect_only(run(), VERDICT_FAIL, "group-type",
+		    "group 14 is VFIO's no-IOMMU mode: nothing "
 		    "would translate a guest's addresses or keep its DMA out of the host",
 		    "switch on VT-d or AMD-Vi (IOMMU) in the firmware set-up; a virtual machine "
 		    "needs a virtual IOMMU");
@@ -254,13 +262,15 @@ static void test_interrupt_remapping(void **state)
 {
 	(void)state;
 	tree_file("/proc/interrupts", "  9:   0  IO-APIC   9-fasteoi   acpi\n");
-	expect_only(run(), VERDICT_WARN, "intr-remapping",
-		    "no interrupt is remapped: VFIO may refuse the IOMMU group (EPERM)",
-		    "switch it on in the firmware set-up and remove nointremap or intremap=off from "
-		    "the kernel command line; or, trusting the guest, run: echo Y > "
-		    "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+	expect_only(
+		run(), VERDICT_WARN, "intr-remapping",
+		"no interrupt is remapped: VFIO may refuse the IOMMU group (EPERM)",
+		"switch it on in the firmware set-up and remove nointremap or intremap=off from "
+		"the kernel command line; or, trusting the guest, run: echo Y > "
+		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
 	tree_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
-	expect_only(run(), VERDICT_WARN, "intr-remapping", "interrupts are not remapped and "
+	expect_only(run(), VERDICT_WARN, "intr-remapping",
+		    "interrupts are not remapped and "
 		    "allow_unsafe_interrupts is set: a guest can raise any interrupt on this host",
 		    "");
 }
@@ -269,7 +279,8 @@ static void test_modules(void **state)
 {
 	(void)state;
 	tree_remove("/sys/module/vfio_iommu_type1");
-	expect_only(run(), VERDICT_FAIL, "vfio-modules", "the kernel module vfio_iommu_type1 is not "
+	expect_only(run(), VERDICT_FAIL, "vfio-modules",
+		    "the kernel module vfio_iommu_type1 is not "
 		    "loaded: /sys/module/vfio_iommu_type1 does not exist",
 		    "run: modprobe vfio_iommu_type1");
 	tree_file("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "65535\n");
@@ -279,8 +290,10 @@ static void test_modules(void **state)
 		    "run: modprobe vfio-pci");
 	tree_file("/dev/vfio/vfio", "");
 	tree_remove("/sys/bus/pci/drivers/vfio-pci");
-	expect_only(run(), VERDICT_FAIL, "vfio-modules", "the kernel module vfio-pci is not loaded: "
-		    "/sys/bus/pci/drivers/vfio-pci does not exist", "run: modprobe vfio-pci");
+	expect_only(run(), VERDICT_FAIL, "vfio-modules",
+		    "the kernel module vfio-pci is not loaded: "
+		    "/sys/bus/pci/drivers/vfio-pci does not exist",
+		    "run: modprobe vfio-pci");
 	tree_dir("/sys/bus/pci/drivers/vfio-pci");
 	denied = "/dev/vfio/vfio";
 	expect_only(run(), VERDICT_FAIL, "vfio-modules",
@@ -370,7 +383,8 @@ static void test_group_not_viable_names_every_blocker(void **state)
 	add_neighbours();
 	tree_driver("0000:03:00.1", "snd_hda_intel");
 	tree_driver("0000:03:00.2", "xhci_hcd");
-	expect_only(run(), VERDICT_FAIL, "group-viable", "group 14 is not viable: "
+	expect_only(run(), VERDICT_FAIL, "group-viable",
+		    "group 14 is not viable: "
 		    "0000:03:00.1 is still bound to snd_hda_intel (run: vfio-bind 0000:03:00.1); "
 		    "0000:03:00.2 is still bound to xhci_hcd (run: vfio-bind 0000:03:00.2)",
 		    "for all at once: vfio-bind --group 0000:03:00.0");
@@ -407,8 +421,10 @@ static void test_node(void **state)
 	snprintf(full, sizeof(full), "%s/dev/vfio/14", tree_root);
 	assert_int_equal(chmod(full, 0600), 0);
 	assert_int_equal(stat(full, &st), 0);
-	snprintf(expect, sizeof(expect), "/dev/vfio/14 may not be opened: it belongs to uid %u, "
-		 "gid %u, mode 0600", st.st_uid, st.st_gid);
+	snprintf(expect, sizeof(expect),
+		 "/dev/vfio/14 may not be opened: it belongs to uid %u, "
+		 "gid %u, mode 0600",
+		 st.st_uid, st.st_gid);
 	denied = "/dev/vfio/14";
 	expect_only(run(), VERDICT_FAIL, "vfio-node", expect,
 		    "run: chown USER /dev/vfio/14, or make that a udev rule");
@@ -436,7 +452,8 @@ static void test_reserved_regions(void **state)
 		  "0x000000007b800000 0x000000007fffffff direct\n"
 		  "0x0000000080000000 0x00000000800fffff direct-relaxable\n"
 		  "0x00000000fee00000 0x00000000feefffff msi\n");
-	expect_only(run(), VERDICT_FAIL, "reserved-regions", "group 14 can't be assigned: firmware "
+	expect_only(run(), VERDICT_FAIL, "reserved-regions",
+		    "group 14 can't be assigned: firmware "
 		    "demands that its devices reach 0x7b800000-0x7fffffff directly (RMRR)",
 		    "look in the firmware set-up for what uses it (management processor, RMRR), or "
 		    "move the device to another slot");
@@ -446,8 +463,10 @@ static void test_reset(void **state)
 {
 	(void)state;
 	tree_attr(NIC, "reset_method", "\n");
-	expect_only(run(), VERDICT_WARN, "reset", "0000:03:00.0 can't be reset: after the guest "
-		    "stops or crashes it may stay unusable until the host reboots", "");
+	expect_only(run(), VERDICT_WARN, "reset",
+		    "0000:03:00.0 can't be reset: after the guest "
+		    "stops or crashes it may stay unusable until the host reboots",
+		    "");
 	tree_attr(NIC, "reset", ""); /* how older kernels say that it can */
 	struct preflight p = run();
 	assert_int_equal(preflight_worst(&p), VERDICT_OK);
@@ -460,7 +479,8 @@ static void test_boot_display(void **state)
 	tree_attr(NIC, "boot_vga", "1\n");
 	expect_only(run(), VERDICT_WARN, "boot-display",
 		    "0000:03:00.0 is the boot display: the host's console goes dark", "");
-	tree_file("/proc/iomem", "c0000000-cfffffff : PCI Bus 0000:03\n  c0000000-c02fffff : BOOTFB\n");
+	tree_file("/proc/iomem",
+		  "c0000000-cfffffff : PCI Bus 0000:03\n  c0000000-c02fffff : BOOTFB\n");
 	expect_only(run(), VERDICT_WARN, "boot-display",
 		    "0000:03:00.0 is the boot display and BOOTFB still holds its memory",
 		    "boot with initcall_blacklist=sysfb_init, or use another display");
@@ -470,10 +490,12 @@ static void test_memlock(void **state)
 {
 	(void)state;
 	struct bdf b = tree_bdf(NIC);
-	expect_only(run_many(&b, 1, MIB(4096)), VERDICT_FAIL, "memlock", "4096 MiB of guest RAM must "
-		    "be locked for DMA and the limit (RLIMIT_MEMLOCK) is 8192 KiB",
-		    "run as root, or allow it: LimitMEMLOCK=4096M in the systemd unit, or a memlock "
-		    "line of 4194304 in /etc/security/limits.conf and a new login");
+	expect_only(
+		run_many(&b, 1, MIB(4096)), VERDICT_FAIL, "memlock",
+		"4096 MiB of guest RAM must "
+		"be locked for DMA and the limit (RLIMIT_MEMLOCK) is 8192 KiB",
+		"run as root, or allow it: LimitMEMLOCK=4096M in the systemd unit, or a memlock "
+		"line of 4194304 in /etc/security/limits.conf and a new login");
 	/* exactly enough, less what is locked already */
 	struct preflight p = run_many(&b, 1, MIB(8));
 	assert_int_equal(preflight_worst(&p), VERDICT_OK);
@@ -481,12 +503,14 @@ static void test_memlock(void **state)
 	p = run_many(&b, 1, MIB(8) + 1);
 	assert_int_equal(preflight_worst(&p), VERDICT_FAIL);
 	preflight_fini(&p);
-	tree_file("/proc/self/status", "Name:\tx\nVmLck:\t       4 kB\nCapEff:\t0000000000000000\n");
+	tree_file("/proc/self/status",
+		  "Name:\tx\nVmLck:\t       4 kB\nCapEff:\t0000000000000000\n");
 	p = run_many(&b, 1, MIB(8));
 	assert_int_equal(preflight_worst(&p), VERDICT_FAIL);
 	preflight_fini(&p);
 	/* CAP_IPC_LOCK is bit 14 */
-	tree_file("/proc/self/status", "Name:\tx\nVmLck:\t       4 kB\nCapEff:\t0000000000004000\n");
+	tree_file("/proc/self/status",
+		  "Name:\tx\nVmLck:\t       4 kB\nCapEff:\t0000000000004000\n");
 	p = run_many(&b, 1, GIB(4));
 	assert_int_equal(preflight_worst(&p), VERDICT_OK);
 	preflight_fini(&p);

@@ -153,12 +153,13 @@ ATTR_UNUSED static void tree_add(const struct tree_dev *d)
 /* An e1000e NIC at 0000:03:00.0 in group 14. */
 ATTR_UNUSED static void tree_add_nic(const char *driver)
 {
-	tree_add(&(struct tree_dev){ "0000:03:00.0", driver, 14, 0x8086, 0x10d3, 0x020000, 0 });
+	struct tree_dev d = { "0000:03:00.0", driver, 14, 0x8086, 0x10d3, 0x020000, 0 };
+	tree_add(&d);
 }
 
 ATTR_UNUSED static struct bdf tree_bdf(const char *text)
 {
-	struct bdf b = { .bus = 0 };
+	struct bdf b;
 	if (bdf_parse(text, &b, NULL) < 0)
 		abort();
 	return b;
