@@ -18,11 +18,11 @@ struct vfio_group;
 
 /* What VFIO_IOMMU_GET_INFO says; re-read by vfio_container_refresh (it shrinks as groups join). */
 struct vfio_iommu_info {
-	uint64_t pgsizes;	/* bitmap; lowest bit is the map granule */
-	struct rangeset iova;	/* usable IOVA ranges; one whole range if the kernel tells none */
+	uint64_t pgsizes;     /* bitmap; lowest bit is the map granule */
+	struct rangeset iova; /* usable IOVA ranges; one whole range if the kernel tells none */
 	bool has_iova;
-	uint32_t dma_avail;	/* maps left; UINT32_MAX if the kernel doesn't tell */
-	bool has_migration;	/* dirty page tracking capability */
+	uint32_t dma_avail; /* maps left; UINT32_MAX if the kernel doesn't tell */
+	bool has_migration; /* dirty page tracking capability */
 	uint64_t dirty_pgsizes;
 };
 
@@ -30,7 +30,7 @@ struct vfio_container {
 	int fd;
 	unsigned int refs;
 	bool iommu_set;
-	bool v2;		/* TYPE1v2 */
+	bool v2; /* TYPE1v2 */
 	bool update_vaddr;
 	struct vfio_iommu_info info; /* valid once iommu_set */
 	struct list groups;

@@ -49,11 +49,11 @@ static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reter
 				d->name);
 	case -EACCES:
 		return verr_set(
-		    reterr, r,
-		    "%s is a virtual function whose physical function VFIO "
-		    "owns, too: it is opened with a VF token only, which is not supported; "
-		    "give the physical function back to its host driver",
-		    d->name);
+			reterr, r,
+			"%s is a virtual function whose physical function VFIO "
+			"owns, too: it is opened with a VF token only, which is not supported; "
+			"give the physical function back to its host driver",
+			d->name);
 	case -EIO:
 		return verr_set(reterr, r,
 				"%s does not wake up (EIO): it may be stuck in D3cold; a "
@@ -213,10 +213,10 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
 				strerror(-r));
 	if (!vfio_device_alive(d))
 		return verr_set(
-		    reterr, -EIO,
-		    "%s did not come back from its reset (method: %s): its vendor id reads "
-		    "0xffff; a power cycle of the machine brings it back",
-		    d->name, method);
+			reterr, -EIO,
+			"%s did not come back from its reset (method: %s): its vendor id reads "
+			"0xffff; a power cycle of the machine brings it back",
+			d->name, method);
 	return 0;
 }
 
@@ -228,8 +228,8 @@ static bool vf_answers(const struct vfio_device *d)
 	uint8_t reg[4];
 
 	int fd = sys_open(
-	    hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor", d->name),
-	    O_RDONLY, 0);
+		hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor", d->name),
+		O_RDONLY, 0);
 
 	if (fd < 0)
 		return false; /* no virtual function */

@@ -28,8 +28,8 @@ struct vfio_region {
 	uint64_t size;	 /* 0: absent */
 	uint64_t fd_off; /* of the region in the device fd */
 	bool msix_mappable;
-	/* Areas that may be mapped, exactly as the kernel returned them (one, the whole, when MMAP is
-	 * set without a sparse list); page parts only. */
+	/* Areas that may be mapped, exactly as the kernel returned them (one, the whole, when MMAP
+	 * is set without a sparse list); page parts only. */
 	struct vfio_mmap_area area[VFIO_MAX_MMAP_AREAS];
 	unsigned int n_areas;
 };
@@ -50,7 +50,7 @@ struct vfio_device {
 	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_* */
 	struct vfio_region region[VFIO_N_REGIONS];
 	struct vfio_irq irq[VFIO_N_IRQS];
-	char reset_method[64];	  /* from sysfs reset_method; "" unknown */
+	char reset_method[64]; /* from sysfs reset_method; "" unknown */
 };
 
 /* Attaches the function's group to `c`, opens the device, reads all info. */
@@ -70,7 +70,8 @@ bool vfio_device_alive(const struct vfio_device *d);
 int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *reterr);
 /* Little-endian accesses of 1, 2, 4 or 8 bytes at [off, off+size) of region `index`; the same
  * width on the fd. Read: all ones on any failure or short read. Write: -errno. */
-uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off, unsigned int size);
+uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off,
+			  unsigned int size);
 int vfio_region_write(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t val,
 		      unsigned int size);
 /* Maps [off, off+size) of the region (inside one of its areas, page aligned) at an address that is

@@ -34,8 +34,7 @@ static struct range region_range(const struct gmem_region *r)
 	return (struct range){ r->gpa, r->gpa + r->size - 1 };
 }
 
-/* --- windows -----------------------------------------------------------------------------------
- */
+/* --- windows --------------------------------------------------------------------------------- */
 
 /* The first part of `r` that no window covers; there is one. */
 static struct range first_gap(const struct rangeset *s, struct range r)
@@ -63,7 +62,7 @@ static bool name_hole(const struct vfio_container *c, struct range gap, char *bu
 	struct vfio_reserved v;
 	const char *what = NULL;
 
-	list_for_each (g, &c->groups, const struct vfio_group, node) {
+	list_for_each(g, &c->groups, const struct vfio_group, node) {
 		if (!vfio_why_reserved(g->id, gap, &v))
 			continue;
 		if (v.r.first == ht_hole.first && v.r.last == ht_hole.last)
@@ -132,29 +131,7 @@ int vfio_dma_check(const struct vfio_container *c, uint64_t iova, uint64_t size,
 			r.first, r.last, hole);
 }
 
-/* --- refusals ----------------------------------------------------------------------------------
- */
-
-static int explain_exist(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
-{
-	const struct gmem_region *o;
-	struct range mine = region_range(r);
-
-	list_for_each (o, &d->gmem->regions, const struct gmem_region, node) {
-		if (o == r || !(o->mapped & BIT32(d->listener.index)) ||
-		    !range_overlaps(mine, region_range(o)))
-			continue;
-		return verr_set(reterr, -EEXIST,
-				"%s at %#" PRIx64 "-%#" PRIx64 " overlaps %s at %#" PRIx64
-				"-%#" PRIx64 ", which is mapped for DMA already",
-				r->name, mine.first, mine.last, o->name, region_range(o).first,
-				region_range(o).last);
-	}
-	return verr_set(reterr, -EEXIST,
-			"%s at %#" PRIx64 "-%#" PRIx64 " overlaps a DMA map in this "
-			"container that is not one of the guest's memory",
-			r->name, mine.first, mine.last);
-}
+/* --- refusals -------------------------------------------------------------------------------- */
 
 static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
 {
@@ -171,12 +148,12 @@ static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, 
 				r->name, r->size >> 20);
 	if (!m.known)
 		return verr_set(
-		    reterr, -ENOMEM,
-		    "pinning %s (%" PRIu64 " MiB) for DMA: out of memory, "
-		    "most likely of memory that may be locked; %" PRIu64 " KiB are needed: "
-		    "raise the limit by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
-		    " in the systemd unit, or by the capability CAP_IPC_LOCK",
-		    r->name, r->size >> 20, need >> 10, need >> 10, need);
+			reterr, -ENOMEM,
+			"pinning %s (%" PRIu64 " MiB) for DMA: out of memory, "
+			"most likely of memory that may be locked; %" PRIu64 " KiB are needed: "
+			"raise the limit by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
+			" in the systemd unit, or by the capability CAP_IPC_LOCK",
+			r->name, r->size >> 20, need >> 10, need >> 10, need);
 	return verr_set(reterr, -ENOMEM,
 			"pinning %s (%" PRIu64 " MiB) for DMA needs %" PRIu64 " KiB of "
 			"locked memory, the limit is %" PRIu64
@@ -194,11 +171,11 @@ static int explain_nospc(const char *what, struct verr *reterr)
 	if (vfio_why_dma_limit(&limit))
 		snprintf(known, sizeof(known), " of %" PRIu64, limit);
 	return verr_set(
-	    reterr, -ENOSPC,
-	    "no DMA map is left for %s: the limit%s per container is "
-	    "reached; raise it: modprobe vfio_iommu_type1 dma_entry_limit=N (or \"options "
-	    "vfio_iommu_type1 dma_entry_limit=N\" in /etc/modprobe.d)",
-	    what, known);
+		reterr, -ENOSPC,
+		"no DMA map is left for %s: the limit%s per container is "
+		"reached; raise it: modprobe vfio_iommu_type1 dma_entry_limit=N (or \"options "
+		"vfio_iommu_type1 dma_entry_limit=N\" in /etc/modprobe.d)",
+		what, known);
 }
 
 static int explain_perm(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
@@ -218,7 +195,12 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 
 	switch (err) {
 	case -EEXIST:
-		return explain_exist(d, r, reterr);
+		/* gmem refuses regions that overlap: it is none of those it has now. */
+		return verr_set(reterr, err,
+				"%s at %#" PRIx64 "-%#" PRIx64
+				" overlaps a DMA map that is still in this "
+				"container although the guest has no memory there any more",
+				r->name, at.first, at.last);
 	case -EINVAL:
 		/* A kernel without IOVA ranges (before 5.4) says no more than this. */
 		if (!name_hole(d->c, at, hole, sizeof(hole)))
@@ -233,12 +215,12 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 		return explain_nospc(r->name, reterr);
 	case -EFAULT:
 		return verr_set(
-		    reterr, err, "the host memory behind %s can't be pinned for DMA (EFAULT): %s",
-		    r->name,
-		    r->kind == GMEM_MMIO
-			? "this kernel does not map device memory for other devices, or the "
-			  "device's memory decode is off"
-			: "it is not there, or not writable");
+			reterr, err,
+			"the host memory behind %s can't be pinned for DMA (EFAULT): %s", r->name,
+			r->kind == GMEM_MMIO
+				? "this kernel does not map device memory for other devices, or the "
+				  "device's memory decode is off"
+				: "it is not there, or not writable");
 	case -EPERM:
 		return explain_perm(d, r, reterr);
 	default:
@@ -249,8 +231,7 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 	}
 }
 
-/* --- the listener ------------------------------------------------------------------------------
- */
+/* --- the listener ---------------------------------------------------------------------------- */
 
 static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr)
 {
@@ -314,8 +295,7 @@ static void dma_del(struct gmem_listener *l, const struct gmem_region *r)
 		d->mapped -= r->size;
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 /* Each region takes one map: better to know before the first gigabyte is pinned. */
 static int check_room(const struct vfio_container *c, const struct gmem *m, struct verr *reterr)
@@ -324,7 +304,7 @@ static int check_room(const struct vfio_container *c, const struct gmem *m, stru
 	char what[64];
 	uint32_t n = 0;
 
-	list_for_each (r, &m->regions, const struct gmem_region, node)
+	list_for_each(r, &m->regions, const struct gmem_region, node)
 		n += r->kind == GMEM_RAM;
 	if (n <= c->info.dma_avail)
 		return 0;

@@ -31,7 +31,8 @@ void vfio_dma_stop(struct vfio_dma *d);
 /* The mappers listening on `m`, in order: NULL starts, NULL ends. */
 struct vfio_dma *vfio_dma_next(struct gmem *m, const struct vfio_dma *after);
 
-/* Is [iova, iova+size) inside the usable windows? The sentence names the window it collides with. */
+/* Is [iova, iova+size) inside the usable windows? -EINVAL: the sentence names what it collides
+ * with. */
 int vfio_dma_check(const struct vfio_container *c, uint64_t iova, uint64_t size,
 		   struct verr *reterr);
 

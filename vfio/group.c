@@ -70,14 +70,14 @@ static int explain_open(unsigned int id, const char *node, int r, struct verr *r
 	case -ENOENT:
 		if (is_noiommu(id))
 			return verr_set(
-			    reterr, -EOPNOTSUPP,
-			    "group %u is a no-IOMMU group: nothing would keep the guest's "
-			    "device out of the host's memory, so it is never given to a "
-			    "guest",
-			    id);
+				reterr, -EOPNOTSUPP,
+				"group %u is a no-IOMMU group: nothing would keep the guest's "
+				"device out of the host's memory, so it is never given to a "
+				"guest",
+				id);
 		return explain_members(
-		    id, r, "has no node in /dev/vfio",
-		    "none of its functions is bound to vfio-pci (run: vfio-bind)", reterr);
+			id, r, "has no node in /dev/vfio",
+			"none of its functions is bound to vfio-pci (run: vfio-bind)", reterr);
 	case -EBUSY:
 		if (vfio_why_holder(node, who, sizeof(who)))
 			return verr_set(reterr, r, "group %u is in use: %s has %s open", id, who,
@@ -113,8 +113,9 @@ static int check_viable(const struct vfio_group *g, struct verr *reterr)
 				       reterr);
 	if (st.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		return verr_set(
-		    reterr, -EBUSY,
-		    "group %u is in a container already: whoever opened it before uses it", g->id);
+			reterr, -EBUSY,
+			"group %u is in a container already: whoever opened it before uses it",
+			g->id);
 	return 0;
 }
 
@@ -125,6 +126,9 @@ static int explain_join(const struct vfio_group *g, const char *call, bool first
 
 	switch (r) {
 	case -EPERM:
+		/* A driver may have come since the group was asked. */
+		if (preflight_group_blockers(g->id, why, sizeof(why)) > 0)
+			return verr_set(reterr, r, "group %u is not viable: %s", g->id, why);
 		vfio_why_eperm(g->id, why, sizeof(why));
 		return verr_set(reterr, r, "group %u: the kernel refuses %s (EPERM): %s", g->id,
 				call, why);
@@ -132,10 +136,10 @@ static int explain_join(const struct vfio_group *g, const char *call, bool first
 		if (first)
 			break;
 		return verr_set(
-		    reterr, r,
-		    "group %u: its IOMMU is not compatible with that of the groups already "
-		    "in the container (%s)",
-		    g->id, call);
+			reterr, r,
+			"group %u: its IOMMU is not compatible with that of the groups already "
+			"in the container (%s)",
+			g->id, call);
 	case -EBUSY:
 		return explain_members(g->id, r, "is in use",
 				       "a host driver or another process owns a member", reterr);
@@ -192,7 +196,7 @@ int vfio_group_attach(struct vfio_container *c, unsigned int id, struct vfio_gro
 	struct vfio_group *g;
 	char node[32];
 
-	list_for_each (g, &c->groups, struct vfio_group, node) {
+	list_for_each(g, &c->groups, struct vfio_group, node) {
 		if (g->id == id) {
 			g->refs++;
 			*ret = g;

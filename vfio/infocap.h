@@ -23,6 +23,6 @@ int vfio_info_cap_check(const void *info, uint32_t argsz, uint32_t cap_offset);
  * none), with at least `len` bytes in bounds; NULL if absent or the chain is broken
  * anywhere. Aligned to 4 bytes only: copy 64-bit fields out with memcpy(). */
 const struct vfio_info_cap_header *vfio_info_cap(const void *info, uint32_t argsz,
-						  uint32_t cap_offset, uint16_t id, uint32_t len);
+						 uint32_t cap_offset, uint16_t id, uint32_t len);
 
 VV_END_DECLS

@@ -26,8 +26,7 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* --- what the kernel says ----------------------------------------------------------------------
- */
+/* --- what the kernel says -------------------------------------------------------------------- */
 
 /* An area is taken as it is or not at all: half of one would not be what the driver offered. */
 static void add_area(const struct vfio_device *d, struct vfio_region *rg, uint64_t off,
@@ -96,8 +95,8 @@ static void parse_areas(const struct vfio_device *d, struct vfio_region *rg,
 		return;
 
 	const struct vfio_info_cap_header *h =
-	    vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-			  sizeof(struct vfio_info_cap_header));
+		vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+			      sizeof(struct vfio_info_cap_header));
 
 	if (h)
 		parse_sparse(d, rg, raw, raw->argsz, h);
@@ -147,8 +146,7 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 	return r;
 }
 
-/* --- access ------------------------------------------------------------------------------------
- */
+/* --- access ---------------------------------------------------------------------------------- */
 
 /* NULL unless the access lies wholly inside the region and the region takes it. */
 static const struct vfio_region *region_for(const struct vfio_device *d, unsigned int index,
@@ -229,8 +227,7 @@ uint32_t vfio_cfg_reader(void *device, unsigned int off)
 	return vfio_cfg_read(device, off & ~3u, 4);
 }
 
-/* --- mapping -----------------------------------------------------------------------------------
- */
+/* --- mapping --------------------------------------------------------------------------------- */
 
 static bool in_one_area(const struct vfio_region *rg, uint64_t off, uint64_t size)
 {

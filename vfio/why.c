@@ -18,7 +18,7 @@
 #include "pci/hostpci.h"
 #include "vfio/hostproc.h"
 
-#define PATH_SIZE        512
+#define PATH_SIZE	 512
 #define CAP_IPC_LOCK_BIT 14 /* linux/capability.h */
 
 /* --- who ------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ bool vfio_why_has_iommu(void)
 
 struct reserved_scan {
 	const struct range *over; /* NULL: anywhere */
-	const char *type;         /* NULL: any */
+	const char *type;	  /* NULL: any */
 	struct vfio_reserved found;
 };
 

@@ -13,15 +13,14 @@
 #include "core/sys.h"
 #include "vfio/infocap.h"
 
-/* --- argsz -------------------------------------------------------------------------------------
- */
+/* --- argsz ----------------------------------------------------------------------------------- */
 
 static struct {
 	uint32_t want; /* argsz the kernel answers */
 	uint32_t grow; /* added to it at every call */
 	int err;       /* errno of the call, positive */
 	unsigned int calls;
-	uint32_t seen;  /* argsz of the last request */
+	uint32_t seen;	/* argsz of the last request */
 	uint32_t field; /* the second dword of the last request */
 } k;
 
@@ -129,8 +128,7 @@ static void test_the_calls_own_error_comes_back(void **state)
 	assert_int_equal(vfio_info_get(7, 1234, 3, NULL, NULL, &info), -EINVAL);
 }
 
-/* --- chains ------------------------------------------------------------------------------------
- */
+/* --- chains ---------------------------------------------------------------------------------- */
 
 #define INFO 96
 

@@ -48,7 +48,7 @@ static struct vfio_device device(void)
 
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
 #define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
-#define NONE    VFIO_IRQ_SET_DATA_NONE
+#define NONE	VFIO_IRQ_SET_DATA_NONE
 
 static void assert_request(uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
 			   size_t n_fds)
@@ -94,11 +94,11 @@ static void test_what_is_not_in_the_index_never_reaches_the_kernel(void **state)
 	static const struct {
 		unsigned int index, start, n;
 	} bad[] = {
-		{ 2, 0, 2049 },       { 2, 2047, 2 },       { 2, 2048, 1 },
+		{ 2, 0, 2049 },	      { 2, 2047, 2 },	    { 2, 2048, 1 },
 		{ 2, UINT32_MAX, 1 }, { 2, UINT32_MAX, 2 }, { 2, 1, UINT32_MAX },
-		{ 2, 0, UINT32_MAX }, { 2, 0, 0 },          { 1, 0, 33 },
-		{ 1, 32, 1 },         { 0, 1, 1 },          { 3, 0, 1 },
-		{ 5, 0, 1 },          { UINT32_MAX, 0, 1 },
+		{ 2, 0, UINT32_MAX }, { 2, 0, 0 },	    { 1, 0, 33 },
+		{ 1, 32, 1 },	      { 0, 1, 1 },	    { 3, 0, 1 },
+		{ 5, 0, 1 },	      { UINT32_MAX, 0, 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

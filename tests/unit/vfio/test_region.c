@@ -33,7 +33,7 @@ static struct {
 		uint64_t val; /* written */
 	} io[16];
 	unsigned int n_io;
-	ssize_t cut;         /* bytes done at most by one pread or pwrite; -errno; 0: all */
+	ssize_t cut;	     /* bytes done at most by one pread or pwrite; -errno; 0: all */
 	unsigned int cut_at; /* from this access on */
 	int mmap_err, madvise_err;
 	unsigned int mmaps, fixed;
@@ -167,8 +167,7 @@ static const struct vfio_region *query(unsigned int index)
 	return &dev.region[index];
 }
 
-/* --- the kernel's answer -----------------------------------------------------------------------
- */
+/* --- the kernel's answer --------------------------------------------------------------------- */
 
 static void test_mmap_flag_without_list_is_one_area(void **state)
 {
@@ -224,16 +223,16 @@ static void test_unusable_sparse_areas_are_dropped(void **state)
 {
 	(void)state;
 	static const struct vfio_mmap_area a[] = {
-		{ 0x1000, 0 },                  /* empty */
-		{ 0x1800, 0x1000 },             /* offset off page */
-		{ 0x1000, 0x1800 },             /* size off page */
-		{ 0xff000, 0x2000 },            /* across the end */
-		{ 0x100000, 0x1000 },           /* behind the end */
+		{ 0x1000, 0 },			/* empty */
+		{ 0x1800, 0x1000 },		/* offset off page */
+		{ 0x1000, 0x1800 },		/* size off page */
+		{ 0xff000, 0x2000 },		/* across the end */
+		{ 0x100000, 0x1000 },		/* behind the end */
 		{ UINT64_MAX - 0xfff, 0x2000 }, /* wraps */
 		{ 0x1000, UINT64_MAX - 0xfff }, /* wraps */
-		{ 0x8000, 0x4000 },             /* good */
-		{ 0xb000, 0x1000 },             /* overlaps the good one */
-		{ 0xc000, 0x1000 },             /* adjacent: good */
+		{ 0x8000, 0x4000 },		/* good */
+		{ 0xb000, 0x1000 },		/* overlaps the good one */
+		{ 0xc000, 0x1000 },		/* adjacent: good */
 	};
 
 	answer_sparse(a, ARRAY_SIZE(a), ARRAY_SIZE(a), 0);
@@ -328,8 +327,7 @@ static void test_region_beyond_file_offsets_is_refused(void **state)
 	}
 }
 
-/* --- access ------------------------------------------------------------------------------------
- */
+/* --- access ---------------------------------------------------------------------------------- */
 
 static void test_access_keeps_its_width(void **state)
 {
@@ -363,7 +361,7 @@ static void test_outside_the_region_reads_ones_and_writes_nothing(void **state)
 		unsigned int size;
 	} bad[] = {
 		{ 0, 0x1000, 1 }, { 0, 0xffd, 4 }, { 0, UINT64_MAX, 1 }, { 0, UINT64_MAX - 2, 4 },
-		{ 0, 0, 9 },      { 1, 0, 4 },     { 9, 0, 4 },          { UINT32_MAX, 0, 4 },
+		{ 0, 0, 9 },	  { 1, 0, 4 },	   { 9, 0, 4 },		 { UINT32_MAX, 0, 4 },
 	};
 
 	answer(RW, 0x1000, 0, 32);
@@ -412,7 +410,7 @@ static void test_config_access_is_split_at_dwords(void **state)
 	static const struct {
 		unsigned int off, size, n, len[3];
 	} cases[] = {
-		{ 0x10, 4, 1, { 4 } },    { 0x12, 2, 1, { 2 } },       { 0x13, 1, 1, { 1 } },
+		{ 0x10, 4, 1, { 4 } },	  { 0x12, 2, 1, { 2 } },       { 0x13, 1, 1, { 1 } },
 		{ 0x11, 4, 2, { 3, 1 } }, { 0x13, 2, 2, { 1, 1 } },    { 0x12, 4, 2, { 2, 2 } },
 		{ 0x10, 8, 2, { 4, 4 } }, { 0x11, 8, 3, { 3, 4, 1 } },
 	};
@@ -457,8 +455,7 @@ static void test_config_accessors(void **state)
 	assert_int_equal(vfio_cfg_write(&dev, 0x12, 0, 4), -EIO);
 }
 
-/* --- mapping -----------------------------------------------------------------------------------
- */
+/* --- mapping --------------------------------------------------------------------------------- */
 
 static void test_mapping_is_aligned_like_its_offset(void **state)
 {
@@ -468,7 +465,7 @@ static void test_mapping_is_aligned_like_its_offset(void **state)
 	} cases[] = {
 		{ 0, 0x200000, 0x200000 },    { 0, 0x400000, 0x40000000 },
 		{ 0x3000, 0x5000, 0x200000 }, { 0x200000, 0x1000, 0x200000 },
-		{ 0x1000, 0x1000, 1 },        { 0x7000, 0x1000, 0x1000 },
+		{ 0x1000, 0x1000, 1 },	      { 0x7000, 0x1000, 0x1000 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -492,7 +489,8 @@ static void test_mapping_is_aligned_like_its_offset(void **state)
 		uint32_t seen = 0;
 
 		assert_int_equal(
-		    pread(memfd, &seen, 4, (off_t)(FD_OFF + cases[i].off + cases[i].size - 4)), 4);
+			pread(memfd, &seen, 4, (off_t)(FD_OFF + cases[i].off + cases[i].size - 4)),
+			4);
 		assert_int_equal(seen, mark);
 		vfio_region_munmap(hva, cases[i].size);
 	}
@@ -508,19 +506,19 @@ static void test_only_what_the_kernel_offered_is_mapped(void **state)
 		unsigned int index;
 		uint64_t off, size, align;
 	} bad[] = {
-		{ 0, 0, 0x1000, 0x1000 },          /* before */
-		{ 0, 0x1000, 0x2000, 0x1000 },     /* partly before */
-		{ 0, 0x3000, 0x2000, 0x1000 },     /* across two areas */
-		{ 0, 0x6000, 0x1000, 0x1000 },     /* behind */
-		{ 0, 0x2000, 0, 0x1000 },          /* empty */
+		{ 0, 0, 0x1000, 0x1000 },	   /* before */
+		{ 0, 0x1000, 0x2000, 0x1000 },	   /* partly before */
+		{ 0, 0x3000, 0x2000, 0x1000 },	   /* across two areas */
+		{ 0, 0x6000, 0x1000, 0x1000 },	   /* behind */
+		{ 0, 0x2000, 0, 0x1000 },	   /* empty */
 		{ 0, 0x2000, UINT64_MAX, 0x1000 }, /* wraps */
-		{ 0, 0x2800, 0x1000, 0x1000 },     /* off page */
-		{ 0, 0x2000, 0x800, 0x1000 },      /* part of a page */
-		{ 0, 0x2000, 0x1000, 0 },          /* no alignment */
-		{ 0, 0x2000, 0x1000, 0x3000 },     /* not a power of two */
+		{ 0, 0x2800, 0x1000, 0x1000 },	   /* off page */
+		{ 0, 0x2000, 0x800, 0x1000 },	   /* part of a page */
+		{ 0, 0x2000, 0x1000, 0 },	   /* no alignment */
+		{ 0, 0x2000, 0x1000, 0x3000 },	   /* not a power of two */
 		{ 0, 0x2000, 0x1000, 1ull << 31 }, /* too much */
-		{ 9, 0x2000, 0x1000, 0x1000 },     /* no region */
-		{ 1, 0, 0x1000, 0x1000 },          /* absent region */
+		{ 9, 0x2000, 0x1000, 0x1000 },	   /* no region */
+		{ 1, 0, 0x1000, 0x1000 },	   /* absent region */
 	};
 
 	answer_sparse(a, 2, 2, 0);
