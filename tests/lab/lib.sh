@@ -169,6 +169,18 @@ disk_of()
 	return 1
 }
 
+# until_true SECONDS COMMAND...: whether it came true in that time.
+until_true()
+{
+	local end=$((SECONDS + $1))
+	shift
+
+	while ! "$@" && [ $SECONDS -lt "$end" ]; do
+		sleep 0.2
+	done
+	"$@"
+}
+
 # run_guest VMM MEMORY CPUS KERNEL INITRD WORDS BDF...: a guest with the functions assigned, its
 # console on standard output; returns the VMM's exit status.
 run_guest()

@@ -15,18 +15,6 @@ nothing_left()
 		equal "$(pgrep -f "path=$TMPDIR/" | tr '\n' ' ')" ""
 }
 
-# until_true SECONDS COMMAND...
-until_true()
-{
-	local left=$(($1 * 5))
-	shift
-
-	while ! "$@" && [ $((left -= 1)) -gt 0 ]; do
-		sleep 0.2
-	done
-	"$@"
-}
-
 test_usage()
 {
 	lab

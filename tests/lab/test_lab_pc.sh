@@ -100,6 +100,18 @@ check_monitor()
 	check "lab-monitor: an error is an exit status" not quiet lab-monitor 'device_del nosuch'
 }
 
+# Only behind a root port: the spare one of the Intel PC takes a device while the PC runs.
+check_hotplug()
+{
+	local device=/sys/bus/pci/devices/0000:06:00.0
+
+	[ "$LAB_IOMMU" = intel ] || return
+	lab-monitor 'device_add edu,id=late,bus=spare'
+	check "a device plugged into the spare port" until_true 20 test -d "$device"
+	lab-monitor 'device_del late'
+	check "and unplugged" until_true 20 not test -e "$device"
+}
+
 check_disk_and_net()
 {
 	local disk
@@ -121,6 +133,7 @@ if in_lab; then
 	"check_map_$LAB_IOMMU"
 	check_surroundings
 	check_monitor
+	check_hotplug
 	check_disk_and_net
 	finish
 fi

@@ -7,6 +7,8 @@
 LAB_DIR=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 LAB_CACHE=${VFIO_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vfio-vmm}
 LAB_BUSYBOX=${LAB_BUSYBOX:-/bin/busybox}
+# modprobe and depmod are not in an ordinary user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
 LAB_PACKAGES=(qemu-system-x86 busybox-static kmod pciutils xz-utils)
 
 # Every failure of the lab itself is 125, so that COMMAND's own statuses stay its own.
