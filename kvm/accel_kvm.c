@@ -232,7 +232,7 @@ static const char *const irqchip_choices[] = { "on", "split", NULL };
 
 static const struct prop kvm_props[] = {
 	PROP_NAMED("kernel-irqchip", struct kvm_accel_cfg, irqchip, PROP_ENUM, "on",
-		   "all interrupt controllers in the kernel, or all but the IOAPIC (split)",
+		   "in the kernel wholly, or all but the IOAPIC (split)",
 		   .choices = irqchip_choices),
 	PROP_END,
 };
