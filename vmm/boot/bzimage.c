@@ -99,7 +99,7 @@ static int check_payload(const struct boot_file *f, struct bzimage *b, struct ve
 	if (there <= ENTRY_64)
 		return boot_file_bad(f, reterr, "is truncated: no kernel behind %u setup sectors",
 				     setup_sects);
-	if (there + 15 < promised)
+	if (there < promised)
 		return boot_file_bad(f, reterr, "is truncated: its header promises %" PRIu64
 				     " bytes of kernel, %" PRIu64 " are there", promised, there);
 	return 0;
