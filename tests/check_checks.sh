@@ -97,7 +97,7 @@ expect headers 1 '^kvm/kvm.h has no #pragma once$'
 good
 expect format 0 'fine$'
 echo '   int    h(void) ;' >>"$work/vmm/vmm.h"
-expect format 1 '^vmm/vmm.h is not formatted .* lines 5c5'
+expect format 1 '^vmm/vmm.h is not formatted .* lines 4 5|lines 5'
 
 good
 expect shell 0 '^1 scripts: fine$'

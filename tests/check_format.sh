@@ -6,7 +6,7 @@ fix=''
 if [ "${1:-}" = --fix ]; then
 	fix=1
 	shift
-	files=("$@")
+	mapfile -t files < <([ $# -eq 0 ] || readlink -f -- "$@")
 	set --
 fi
 # shellcheck source=tests/checklib.sh
@@ -23,11 +23,13 @@ if [ -n "$fix" ]; then
 	exit
 fi
 
-count=0
-while read -r file; do
-	count=$((count + 1))
-	lines=$(diff "$file" <(clang-format --style=file "$file") | grep -m3 '^[0-9]') ||
-		continue
-	bad "$file is not formatted (tests/check_format.sh --fix $file), lines ${lines//$'\n'/ }"
-done < <(tree_files '*.c' '*.h')
-finish "$count" files
+mapfile -t files < <(tree_files '*.c' '*.h')
+while read -r file lines; do
+	bad "$file is not formatted (tests/check_format.sh --fix $file), lines $lines"
+done < <(printf '%s\n' "${files[@]}" |
+	xargs -P "$(nproc)" -n 8 clang-format --dry-run --style=file 2>&1 |
+	awk -F: '/: warning: code should be clang-formatted/ && n[$1]++ < 3 {
+			lines[$1] = lines[$1] " " $2
+		}
+		END { for (f in lines) print f lines[f] }' | LC_ALL=C sort)
+finish "${#files[@]}" files
