@@ -90,7 +90,7 @@ uint32_t vfio_cfg_reader(void *device, unsigned int off);
  * ("only k vectors available") is returned as it is, other failures as -errno. */
 int vfio_irqs_set(struct vfio_device *d, unsigned int index, unsigned int start, const int *fds,
 		  unsigned int n);
-/* Disables the whole index (count 0, DATA_NONE). */
+/* Disables the whole index (count 0, DATA_NONE). -EINVAL if it is not enabled, 0 if absent. */
 int vfio_irqs_disable(struct vfio_device *d, unsigned int index);
 /* INTx: mask / unmask now, or unmask whenever `fd` is signalled (-1: stop that). */
 int vfio_intx_mask(struct vfio_device *d, bool mask);

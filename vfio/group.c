@@ -51,6 +51,21 @@ static bool is_noiommu(unsigned int id)
 	return sys_read_text(path, name, sizeof(name)) >= 0 && strcmp(name, "vfio-noiommu") == 0;
 }
 
+/* "(run: vfio-bind ...)" with the group's first endpoint in it, if it has one. */
+static void name_fix(unsigned int id, char *buf, size_t size)
+{
+	struct hostpci_dev *v;
+	char name[BDF_STR_MAX] = "--group";
+	int n = hostpci_group(id, &v, NULL);
+
+	for (int i = n - 1; i >= 0; i--)
+		if (v[i].header_type == 0)
+			bdf_str(&v[i].at, name);
+	if (n >= 0)
+		free(v);
+	snprintf(buf, size, "(run: vfio-bind %s)", name);
+}
+
 /* Blocking members as a sentence; without any, `otherwise`. */
 static int explain_members(unsigned int id, int code, const char *what, const char *otherwise,
 			   struct verr *reterr)
@@ -59,7 +74,8 @@ static int explain_members(unsigned int id, int code, const char *what, const ch
 
 	if (preflight_group_blockers(id, text, sizeof(text)) > 0)
 		return verr_set(reterr, code, "group %u %s: %s", id, what, text);
-	return verr_set(reterr, code, "group %u %s: %s", id, what, otherwise);
+	name_fix(id, text, sizeof(text));
+	return verr_set(reterr, code, "group %u %s: %s %s", id, what, otherwise, text);
 }
 
 static int explain_open(unsigned int id, const char *node, int r, struct verr *reterr)
@@ -75,9 +91,8 @@ static int explain_open(unsigned int id, const char *node, int r, struct verr *r
 				"device out of the host's memory, so it is never given to a "
 				"guest",
 				id);
-		return explain_members(
-			id, r, "has no node in /dev/vfio",
-			"none of its functions is bound to vfio-pci (run: vfio-bind)", reterr);
+		return explain_members(id, r, "has no node in /dev/vfio",
+				       "none of its functions is bound to vfio-pci", reterr);
 	case -EBUSY:
 		if (vfio_why_holder(node, who, sizeof(who)))
 			return verr_set(reterr, r, "group %u is in use: %s has %s open", id, who,
@@ -109,8 +124,7 @@ static int check_viable(const struct vfio_group *g, struct verr *reterr)
 				strerror(-r));
 	if (!(st.flags & VFIO_GROUP_FLAGS_VIABLE))
 		return explain_members(g->id, -EPERM, "is not viable",
-				       "a member belongs to a host driver (run: vfio-bind --group)",
-				       reterr);
+				       "a member belongs to a host driver", reterr);
 	if (st.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		return verr_set(
 			reterr, -EBUSY,
