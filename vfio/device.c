@@ -50,9 +50,9 @@ static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reter
 	case -EACCES:
 		return verr_set(
 			reterr, r,
-			"%s is a virtual function whose physical function VFIO "
-			"owns, too: it is opened with a VF token only, which is not supported; "
-			"give the physical function back to its host driver",
+			"%s needs a VF token, which is not supported: VFIO has its physical "
+			"function, too, or virtual functions of it; give those back to their "
+			"host driver (run: vfio-bind --restore)",
 			d->name);
 	case -EIO:
 		return verr_set(reterr, r,

@@ -69,7 +69,7 @@ static bool name_hole(const struct vfio_container *c, struct range gap, char *bu
 			what = "AMD's HyperTransport hole";
 		else if (strcmp(v.type, "msi") == 0)
 			what = "the interrupt (MSI) window";
-		else if (strncmp(v.type, "direct", 6) == 0)
+		else if (strcmp(v.type, "direct") == 0)
 			what = "a firmware reservation (RMRR)";
 		else
 			what = "a reserved region";
@@ -315,6 +315,7 @@ static int check_room(const struct vfio_container *c, const struct gmem *m, stru
 int vfio_dma_start(struct vfio_dma *d, struct vfio_container *c, struct gmem *m,
 		   struct verr *reterr)
 {
+	assert(!d->gmem);
 	if (!c->iommu_set)
 		return verr_set(reterr, -EINVAL,
 				"guest memory can't be mapped for DMA before a group is "

@@ -109,6 +109,9 @@ static int reserved_line(void *opaque, char *line)
 	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %23s", &v.r.first, &v.r.last, v.type) != 3 ||
 	    v.r.first > v.r.last)
 		return 0;
+	/* One that the kernel lets go of (USB, graphics) stands in nobody's way. */
+	if (strcmp(v.type, "direct-relaxable") == 0)
+		return 0;
 	if ((s->over && !range_overlaps(*s->over, v.r)) ||
 	    (s->type && strcmp(s->type, v.type) != 0))
 		return 0;

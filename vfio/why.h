@@ -26,10 +26,10 @@ void vfio_why_eperm(unsigned int group, char *buf, size_t size);
 
 struct vfio_reserved {
 	struct range r;
-	char type[24]; /* "direct", "direct-relaxable", "reserved", "msi" */
+	char type[24]; /* "direct", "reserved", "msi" */
 };
 
-/* The first entry of the group's reserved_regions that overlaps `r`. */
+/* The first entry of the group's reserved_regions that overlaps `r`, relaxable ones apart. */
 bool vfio_why_reserved(unsigned int group, struct range r, struct vfio_reserved *ret);
 
 struct vfio_memlock {
