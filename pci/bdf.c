@@ -55,8 +55,11 @@ int bdf_parse(const char *text, struct bdf *ret, struct verr *reterr)
 	if (!parse(text, f))
 		return verr_set(reterr, -EINVAL,
 				"'%s' is not a PCI address: expected [SSSS:]BB:DD.F in hexadecimal "
-				"with DD up to 1f and F up to 7, such as 0000:03:00.0", text);
-	*ret = (struct bdf){ .seg = (uint16_t)f[0], .bus = (uint8_t)f[1], .dev = (uint8_t)f[2],
+				"with DD up to 1f and F up to 7, such as 0000:03:00.0",
+				text);
+	*ret = (struct bdf){ .seg = (uint16_t)f[0],
+			     .bus = (uint8_t)f[1],
+			     .dev = (uint8_t)f[2],
 			     .fn = (uint8_t)f[3] };
 	return 0;
 }
@@ -68,8 +71,7 @@ int bdf_prop_parse(void *field, const char *text, struct verr *reterr)
 
 char *bdf_str(const struct bdf *b, char buf[BDF_STR_MAX])
 {
-	snprintf(buf, BDF_STR_MAX, "%04x:%02x:%02x.%x", b->seg, b->bus, b->dev & 0x1fU,
-		 b->fn & 7U);
+	snprintf(buf, BDF_STR_MAX, "%04x:%02x:%02x.%x", b->seg, b->bus, b->dev & 0x1fU, b->fn & 7U);
 	return buf;
 }
 

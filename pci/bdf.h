@@ -17,7 +17,7 @@ struct bdf {
 	uint8_t fn;  /* 0..7 */
 };
 
-#define BDF_STR_MAX 16 /* "ffff:ff:1f.7" and room */
+#define BDF_STR_MAX	      16 /* "ffff:ff:1f.7" and room */
 #define PCI_DEVFN_OF(dev, fn) ((uint8_t)((dev) << 3 | (fn)))
 
 /* "0000:03:00.0", or "03:00.0" (segment 0). Strict: hexadecimal, ranges checked, nothing after.

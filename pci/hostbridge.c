@@ -15,7 +15,7 @@
 
 #define CF8_ENABLE   0x80000000U
 #define CF8_WRITABLE 0x80fffffcU /* enable, bus, device, function, register */
-#define DECODER_PRIO 10 /* a BAR placed over a decoder does not hide it */
+#define DECODER_PRIO 10		 /* a BAR placed over a decoder does not hide it */
 
 struct target {
 	uint8_t bus, devfn;
@@ -44,7 +44,8 @@ static unsigned int piece(uint64_t addr, unsigned int left)
 
 static struct target ecam_target(uint64_t off)
 {
-	return (struct target){ .bus = (uint8_t)(off >> 20), .devfn = (uint8_t)(off >> 12),
+	return (struct target){ .bus = (uint8_t)(off >> 20),
+				.devfn = (uint8_t)(off >> 12),
 				.off = off & 0xfff };
 }
 
@@ -62,13 +63,15 @@ static void ecam_write(void *opaque, uint64_t off, uint64_t val, unsigned int si
 {
 	for (unsigned int done = 0, n; done < size; done += n) {
 		n = piece(off + done, size - done);
-		part_write(opaque, ecam_target(off + done),
-			   (uint32_t)(val >> (8 * done) & ones(n)), n);
+		part_write(opaque, ecam_target(off + done), (uint32_t)(val >> (8 * done) & ones(n)),
+			   n);
 	}
 }
 
 static const struct io_region_ops ecam_ops = {
-	.read = ecam_read, .write = ecam_write, .unaligned = true,
+	.read = ecam_read,
+	.write = ecam_write,
+	.unaligned = true,
 };
 
 /* ---- CF8/CFC --------------------------------------------------------------------------------- */
@@ -89,7 +92,8 @@ static void cf8_write(void *opaque, uint64_t off, uint64_t val, unsigned int siz
 
 static struct target cfc_target(const struct hostbridge *hb, uint64_t off)
 {
-	return (struct target){ .bus = (uint8_t)(hb->cf8 >> 16), .devfn = (uint8_t)(hb->cf8 >> 8),
+	return (struct target){ .bus = (uint8_t)(hb->cf8 >> 16),
+				.devfn = (uint8_t)(hb->cf8 >> 8),
 				.off = (hb->cf8 & 0xfc) | (unsigned int)off };
 }
 
@@ -113,14 +117,17 @@ static void cfc_write(void *opaque, uint64_t off, uint64_t val, unsigned int siz
 		return;
 	for (unsigned int done = 0, n; done < size; done += n) {
 		n = piece(off + done, size - done);
-		part_write(hb, cfc_target(hb, off + done),
-			   (uint32_t)(val >> (8 * done) & ones(n)), n);
+		part_write(hb, cfc_target(hb, off + done), (uint32_t)(val >> (8 * done) & ones(n)),
+			   n);
 	}
 }
 
 static const struct io_region_ops cf8_ops = { .read = cf8_read, .write = cf8_write, .max = 4 };
 static const struct io_region_ops cfc_ops = {
-	.read = cfc_read, .write = cfc_write, .max = 4, .unaligned = true,
+	.read = cfc_read,
+	.write = cfc_write,
+	.max = 4,
+	.unaligned = true,
 };
 
 int hostbridge_map(struct hostbridge *hb, uint64_t ecam_base, uint64_t ecam_size,
@@ -130,12 +137,15 @@ int hostbridge_map(struct hostbridge *hb, uint64_t ecam_base, uint64_t ecam_size
 	if (ecam_size > MIB(256) || ecam_size % MIB(1) != 0 || ecam_base % MIB(1) != 0)
 		return verr_set(reterr, -EINVAL,
 				"the ECAM window has to be whole MiB, one per bus, up to 256");
-	hb->cf8_io = (struct io_region){ .name = "pci-cf8", .ops = &cf8_ops, .opaque = hb,
-					 .prio = DECODER_PRIO };
-	hb->cfc_io = (struct io_region){ .name = "pci-cfc", .ops = &cfc_ops, .opaque = hb,
-					 .prio = DECODER_PRIO };
-	hb->ecam_io = (struct io_region){ .name = "pci-ecam", .ops = &ecam_ops, .opaque = hb,
-					  .prio = DECODER_PRIO };
+	hb->cf8_io = (struct io_region){
+		.name = "pci-cf8", .ops = &cf8_ops, .opaque = hb, .prio = DECODER_PRIO
+	};
+	hb->cfc_io = (struct io_region){
+		.name = "pci-cfc", .ops = &cfc_ops, .opaque = hb, .prio = DECODER_PRIO
+	};
+	hb->ecam_io = (struct io_region){
+		.name = "pci-ecam", .ops = &ecam_ops, .opaque = hb, .prio = DECODER_PRIO
+	};
 	int r = aspace_map(plat->pio, &hb->cf8_io, 0xcf8, 4, reterr);
 	if (r == 0)
 		r = aspace_map(plat->pio, &hb->cfc_io, 0xcfc, 4, reterr);

@@ -16,8 +16,8 @@ VV_BEGIN_DECLS
 
 struct intx_source {
 	bool level;
-	uint32_t gsi;	  /* where it is routed */
-	int fd, resample_fd; /* bound with line_bind; -1 otherwise */
+	uint32_t gsi;		  /* where it is routed */
+	int fd, resample_fd;	  /* bound with line_bind; -1 otherwise */
 	struct intx_lines *lines; /* NULL while not connected */
 	struct list node;
 };
@@ -35,7 +35,8 @@ void intx_lines_init(struct intx_lines *l, struct irqchip *irq,
 /* `root_dev` and `pin` are after swizzling. */
 void intx_connect(struct intx_lines *l, struct intx_source *s, unsigned int root_dev,
 		  unsigned int pin);
-void intx_disconnect(struct intx_source *s); /* lowers and unbinds first; no effect if not connected */
+void intx_disconnect(
+	struct intx_source *s); /* lowers and unbinds first; no effect if not connected */
 void intx_set(struct intx_source *s, bool level); /* emulated sources */
 /* Hardware source: `fd` raises the line, after the guest's EOI `resample_fd` is signalled. */
 int intx_bind(struct intx_source *s, int fd, int resample_fd);

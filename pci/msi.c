@@ -45,13 +45,18 @@ int msi_init(struct msi *m, struct pcicfg *cfg, unsigned int off, unsigned int v
 	int r = pcicap_add(cfg, PCI_CAP_ID_MSI, msi_len(is64, maskable), off, reterr);
 	if (r < 0)
 		return r;
-	*m = (struct msi){ .cfg = cfg, .sink = sink, .opaque = opaque, .off = (uint16_t)r,
-			   .log2_max = (uint8_t)__builtin_ctz(vectors), .is64 = is64,
+	*m = (struct msi){ .cfg = cfg,
+			   .sink = sink,
+			   .opaque = opaque,
+			   .off = (uint16_t)r,
+			   .log2_max = (uint8_t)__builtin_ctz(vectors),
+			   .is64 = is64,
 			   .maskable = maskable };
 	unsigned int flags = (unsigned int)m->log2_max << 1;
 	flags |= is64 ? PCI_MSI_FLAGS_64BIT : 0;
 	flags |= maskable ? PCI_MSI_FLAGS_MASKBIT : 0;
-	pcicfg_set(cfg, m->off + PCI_MSI_FLAGS, 2, flags, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	pcicfg_set(cfg, m->off + PCI_MSI_FLAGS, 2, flags,
+		   PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	pcicfg_set(cfg, m->off + PCI_MSI_ADDRESS_LO, 4, 0, 0xfffffffc);
 	if (is64)
 		pcicfg_set(cfg, m->off + PCI_MSI_ADDRESS_HI, 4, 0, UINT32_MAX);

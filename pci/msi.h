@@ -31,12 +31,12 @@ struct msi {
 	struct pcicfg *cfg; /* borrowed */
 	const struct msi_sink *sink;
 	void *opaque;
-	uint16_t off;	   /* capability offset */
-	uint8_t log2_max;  /* multiple message capable: 0..5 */
+	uint16_t off;	  /* capability offset */
+	uint8_t log2_max; /* multiple message capable: 0..5 */
 	bool is64, maskable;
 	bool enabled;
-	uint8_t n;	   /* vectors enabled while on: 1 << log2 */
-	uint32_t live;	   /* mask of live vectors */
+	uint8_t n;     /* vectors enabled while on: 1 << log2 */
+	uint32_t live; /* mask of live vectors */
 	struct msi_msg base;
 	uint32_t mask;
 };

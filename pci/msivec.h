@@ -22,7 +22,8 @@ struct msivec {
 };
 
 void msivec_init(struct msivec *v);
-void msivec_fini(struct msivec *v, struct irqchip *c); /* unbinds, frees the route (uncommitted), closes */
+void msivec_fini(struct msivec *v,
+		 struct irqchip *c); /* unbinds, frees the route (uncommitted), closes */
 /* The eventfd, made on first use. -errno. */
 int msivec_fd(struct msivec *v);
 /* Two steps, so that many vectors share one route_commit: stage the message (live) or unbind at

@@ -43,7 +43,8 @@ int msix_init(struct msix *m, struct pcicfg *cfg, unsigned int off, unsigned int
 	if (tbir > 5 || pbir > 5)
 		return verr_set(reterr, -EINVAL,
 				"the MSI-X table and PBA can't be in BAR %u and BAR %u: BARs are 0 "
-				"to 5", tbir, pbir);
+				"to 5",
+				tbir, pbir);
 	if (toff % 8 != 0 || poff % 8 != 0)
 		return verr_set(reterr, -EINVAL,
 				"MSI-X table offset %#x and PBA offset %#x must be multiples of 8",
@@ -58,8 +59,13 @@ int msix_init(struct msix *m, struct pcicfg *cfg, unsigned int off, unsigned int
 	r = pcicap_add(cfg, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF, off, reterr);
 	if (r < 0)
 		goto fail;
-	*m = (struct msix){ .cfg = cfg, .sink = sink, .opaque = opaque, .off = (uint16_t)r,
-			    .n = (uint16_t)n, .table = table, .live = live };
+	*m = (struct msix){ .cfg = cfg,
+			    .sink = sink,
+			    .opaque = opaque,
+			    .off = (uint16_t)r,
+			    .n = (uint16_t)n,
+			    .table = table,
+			    .live = live };
 	clear_table(m);
 	pcicfg_set(cfg, m->off + PCI_MSIX_FLAGS, 2, n - 1,
 		   PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
@@ -163,7 +169,8 @@ uint64_t msix_pba_read(struct msix *m, uint64_t off, unsigned int size)
 		uint64_t vec = off * 8 + i;
 		if (vec >= m->n)
 			break;
-		if (!is_live(m, (unsigned int)vec) && m->sink->pending(m->opaque, (unsigned int)vec))
+		if (!is_live(m, (unsigned int)vec) &&
+		    m->sink->pending(m->opaque, (unsigned int)vec))
 			bits |= BIT64(i);
 	}
 	return bits;

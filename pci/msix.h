@@ -18,7 +18,7 @@ struct msix {
 	bool enabled, fmask;
 };
 
-#define MSIX_TABLE_SIZE(n) ((uint64_t)(n) * 16)
+#define MSIX_TABLE_SIZE(n) ((uint64_t)(n)*16)
 #define MSIX_PBA_SIZE(n)   (((uint64_t)(n) + 63) / 64 * 8)
 
 /* Adds the capability: table in BAR `tbir` at `toff`, PBA in `pbir` at `poff` (8-byte aligned). */

@@ -136,7 +136,8 @@ static void map(struct pcidev *pd, unsigned int bar, uint64_t gpa)
 	struct pcibus *root = pcibus_root(pd->bus);
 	struct verr err = { 0 };
 	/* Beyond the guest's physical addresses: nothing answers there on a real machine either. */
-	if (aspace_map(b->kind == PCIBAR_IO ? root->pio : root->mmio, &b->io, gpa, b->size, &err) < 0) {
+	if (aspace_map(b->kind == PCIBAR_IO ? root->pio : root->mmio, &b->io, gpa, b->size, &err) <
+	    0) {
 		log_debug("%s BAR %u: %s", pd->dev.id, bar, err.msg);
 		return;
 	}
@@ -234,8 +235,8 @@ static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
 	case PART_PBA:
 		return msix_pba_read(pd->msix, off - pd->msix_poff, size);
 	case PART_MIXED:
-		return trap_read(opaque, off, half) |
-		       trap_read(opaque, off + half, half) << (8 * half);
+		return trap_read(opaque, off, half) | trap_read(opaque, off + half, half)
+							      << (8 * half);
 	case PART_DEVICE:
 		break;
 	}

@@ -38,8 +38,8 @@ struct pcibus *pcibus_find(struct pcibus *root, const char *id)
 		return root;
 	for (unsigned int i = 0; i < ARRAY_SIZE(root->fn); i++) {
 		struct pcidev *pd = root->fn[i];
-		struct pcibus *b = pd != NULL && pd->secondary != NULL
-					   ? pcibus_find(pd->secondary, id) : NULL;
+		struct pcibus *b =
+			pd != NULL && pd->secondary != NULL ? pcibus_find(pd->secondary, id) : NULL;
 		if (b != NULL)
 			return b;
 	}
@@ -63,7 +63,8 @@ static int parse_addr(const char *text, uint8_t *ret, struct verr *reterr)
 	if (!ok || *end != '\0' || dev > 0x1f)
 		return verr_set(reterr, -EINVAL,
 				"'%s' is not a slot: expected DD or DD.F in hexadecimal, 00 to 1f "
-				"and 0 to 7, such as 04.0", text);
+				"and 0 to 7, such as 04.0",
+				text);
 	*ret = PCI_DEVFN_OF(dev, fn);
 	return 0;
 }

@@ -20,19 +20,21 @@ VV_BEGIN_DECLS
 enum pci_win { PCI_WIN_IO, PCI_WIN_MEM, PCI_WIN_PREF, PCI_N_WINS };
 
 struct pcibus {
-	char id[64];		 /* "pci.0", or the bridge's id */
-	struct pcidev *bridge;	 /* borrowed; NULL: root bus */
-	struct pcidev *fn[256];	 /* by devfn, borrowed */
-	uint8_t number;		 /* as numbered by pcibus_number(): the root's is 0 */
-	struct intx_lines *intx; /* root only */
+	char id[64];		   /* "pci.0", or the bridge's id */
+	struct pcidev *bridge;	   /* borrowed; NULL: root bus */
+	struct pcidev *fn[256];	   /* by devfn, borrowed */
+	uint8_t number;		   /* as numbered by pcibus_number(): the root's is 0 */
+	struct intx_lines *intx;   /* root only */
 	struct aspace *mmio, *pio; /* root only; borrowed */
-	bool pcie;		 /* may hold PCIe functions */
-	bool only_slot0;	 /* below a root port */
-	bool hotplug;		 /* below a slot: placement keeps room while it is empty */
-	bool off;		 /* below a slot without power: nothing answers */
+	bool pcie;		   /* may hold PCIe functions */
+	bool only_slot0;	   /* below a root port */
+	bool hotplug;		   /* below a slot: placement keeps room while it is empty */
+	bool off;		   /* below a slot without power: nothing answers */
 	void (*changed)(struct pcibus *b); /* a function came or went; NULL: nobody cares */
 	/* Behind a bridge: its windows as placed; first > last: closed. */
-	struct pci_win_range { uint64_t first, last; } win[PCI_N_WINS];
+	struct pci_win_range {
+		uint64_t first, last;
+	} win[PCI_N_WINS];
 };
 
 void pcibus_init_root(struct pcibus *b, struct aspace *mmio, struct aspace *pio,

@@ -47,7 +47,8 @@ int pcicap_walk(pcicap_reader rd, void *opaque, int (*each)(void *ctx, const str
 		uint32_t h = rd(opaque, off);
 		if (h == UINT32_MAX || (h & 0xff) == 0xff)
 			return -EBADMSG;
-		struct pcicap cap = { .off = (uint16_t)off, .id = (uint16_t)(h & 0xff),
+		struct pcicap cap = { .off = (uint16_t)off,
+				      .id = (uint16_t)(h & 0xff),
 				      .next = (uint16_t)(h >> 8 & 0xfc) };
 		int r = each(ctx, &cap);
 		if (r != 0)
@@ -73,7 +74,8 @@ int pcicap_walk_ext(pcicap_reader rd, void *opaque,
 			return 0;
 		if (h == UINT32_MAX)
 			return -EBADMSG;
-		struct pcicap cap = { .off = (uint16_t)off, .id = (uint16_t)(h & 0xffff),
+		struct pcicap cap = { .off = (uint16_t)off,
+				      .id = (uint16_t)(h & 0xffff),
 				      .version = (uint8_t)(h >> 16 & 0xf),
 				      .next = (uint16_t)(h >> 20 & 0xffc) };
 		int r = each(ctx, &cap);
@@ -121,7 +123,7 @@ uint16_t pcicap_find_ext(const struct pcicfg *c, uint16_t id)
  * Version 1 stops where the function's kind has no more. */
 static unsigned int exp_len(uint16_t flags)
 {
-	unsigned int type = (flags & PCI_EXP_FLAGS_TYPE) >> 4;
+	unsigned int type = (flags & (unsigned int)PCI_EXP_FLAGS_TYPE) >> 4;
 	bool slot = (flags & PCI_EXP_FLAGS_SLOT) != 0;
 	if ((flags & PCI_EXP_FLAGS_VERS) >= 2)
 		return slot ? 0x3c : 0x2c;
@@ -262,7 +264,8 @@ int pcicap_add_ext(struct pcicfg *c, uint16_t id, uint8_t version, unsigned int 
 	struct find f = { 0 };
 	if (c->size < PCICFG_SIZE)
 		return verr_set(reterr, -ENOSPC,
-				"extended capability %#x needs an extended configuration space", id);
+				"extended capability %#x needs an extended configuration space",
+				id);
 	int r = pcicap_walk_ext(shadow_reader, c, find_each, &f);
 	if (r < 0)
 		return verr_set(reterr, r, "the extended capability list is broken");

@@ -40,7 +40,8 @@ struct pcicfg_hw {
 void pcicfg_init(struct pcicfg *c, uint16_t size); /* all zero: reads 0, ignores writes */
 
 /* Set-up: value and write mask of a little-endian register; size 1, 2, 4 or 8. */
-void pcicfg_set(struct pcicfg *c, unsigned int off, unsigned int size, uint64_t val, uint64_t wmask);
+void pcicfg_set(struct pcicfg *c, unsigned int off, unsigned int size, uint64_t val,
+		uint64_t wmask);
 void pcicfg_set_w1c(struct pcicfg *c, unsigned int off, unsigned int size, uint64_t mask);
 void pcicfg_set_hw(struct pcicfg *c, unsigned int off, unsigned int size, uint64_t mask);
 void pcicfg_set_fwd(struct pcicfg *c, unsigned int off, unsigned int size, uint64_t mask);

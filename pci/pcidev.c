@@ -43,8 +43,8 @@ void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, boo
 			       PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY);
 	pcicfg_set(c, PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
 	pcicfg_set(c, PCI_INTERRUPT_LINE, 1, 0, 0xff);
-	pcicfg_set(c, PCI_HEADER_TYPE, 1,
-		   bridge ? PCI_HEADER_TYPE_BRIDGE : PCI_HEADER_TYPE_NORMAL, 0);
+	pcicfg_set(c, PCI_HEADER_TYPE, 1, bridge ? PCI_HEADER_TYPE_BRIDGE : PCI_HEADER_TYPE_NORMAL,
+		   0);
 }
 
 char *pcidev_str(const struct pcidev *pd, char buf[16])
@@ -87,7 +87,8 @@ int pcidev_attach(struct pcidev *pd, struct verr *reterr)
 		unsigned int dev, pin;
 		pcibus_swizzle(pd, &dev, &pin);
 		intx_connect(root->intx, &pd->intx, dev, pin);
-		pcicfg_put(&pd->cfg, PCI_INTERRUPT_LINE, 1, pd->intx.gsi < 255 ? pd->intx.gsi : 255);
+		pcicfg_put(&pd->cfg, PCI_INTERRUPT_LINE, 1,
+			   pd->intx.gsi < 255 ? pd->intx.gsi : 255);
 	}
 	pd->irq_mode = pd->intx_pin != 0 ? PCI_IRQ_INTX : PCI_IRQ_NONE;
 	memcpy(pd->reset_val, pd->cfg.val, sizeof(pd->reset_val));
@@ -165,8 +166,7 @@ static uint32_t filter_pm(const struct pcidev *pd, unsigned int off, uint32_t va
 /* Can a write at this dword change what decodes? */
 static bool decode_register(const struct pcidev *pd, unsigned int off4)
 {
-	return off4 == PCI_COMMAND ||
-	       (off4 >= PCI_BASE_ADDRESS_0 && off4 < PCI_CAPABILITY_LIST) ||
+	return off4 == PCI_COMMAND || (off4 >= PCI_BASE_ADDRESS_0 && off4 < PCI_CAPABILITY_LIST) ||
 	       off4 == pcidev_bar_reg(pd, PCIDEV_ROM) ||
 	       (pd->pm_off != 0 && off4 == ((pd->pm_off + (unsigned int)PCI_PM_CTRL) & ~3U));
 }
@@ -200,8 +200,7 @@ static bool secondary_in_reset(const struct pcidev *pd)
 }
 
 /* Emulated functions; assigned ones have their own way in cfg_write_hook. The bit reads 0. */
-static bool asks_for_flr(const struct pcidev *pd, unsigned int off, uint32_t val,
-			 unsigned int size)
+static bool asks_for_flr(const struct pcidev *pd, unsigned int off, uint32_t val, unsigned int size)
 {
 	unsigned int byte = pd->exp_off + PCI_EXP_DEVCTL + 1U;
 	if (pd->exp_off == 0 || pd->ops->hw != NULL || !covers(off, size, byte, 1) ||

@@ -32,14 +32,15 @@ enum pcibar_kind { PCIBAR_NONE, PCIBAR_IO, PCIBAR_MEM32, PCIBAR_MEM64, PCIBAR_RO
 struct pcidev_bar {
 	enum pcibar_kind kind; /* MEM64 takes this index and the next */
 	bool prefetch;
-	uint64_t size;	/* power of two; >= 4 (I/O), 16 (memory), 2048 (ROM) */
-	uint64_t align; /* placement wish, >= size; 0: size */
-	uint64_t gpa;	/* valid while active */
-	bool active;	/* decoded now: the trap region is mapped at gpa */
-	bool stale;	/* pcibar.c: the write in flight takes it away */
+	uint64_t size;	 /* power of two; >= 4 (I/O), 16 (memory), 2048 (ROM) */
+	uint64_t align;	 /* placement wish, >= size; 0: size */
+	uint64_t gpa;	 /* valid while active */
+	bool active;	 /* decoded now: the trap region is mapped at gpa */
+	bool stale;	 /* pcibar.c: the write in flight takes it away */
 	uint64_t placed; /* where pcibus_place() put it; 0: nowhere */
 	struct pcidev *pd;
-	struct io_region io; /* the trap over the whole BAR, always behind what is mapped directly */
+	struct io_region
+		io; /* the trap over the whole BAR, always behind what is mapped directly */
 };
 
 enum pcidev_irq_mode { PCI_IRQ_NONE, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX };
@@ -57,7 +58,8 @@ struct pcidev_ops {
 	void (*cfg_written)(struct pcidev *pd, unsigned int off, unsigned int size);
 	/* Before anything of a guest write happens; may change *val, or swallow it (return true).
 	 * For registers with side effects (FLR, VPD). NULL: none. */
-	bool (*cfg_write_hook)(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
+	bool (*cfg_write_hook)(struct pcidev *pd, unsigned int off, uint32_t *val,
+			       unsigned int size);
 	/* Hardware behind hw/fwd bits; NULL for emulated. `opaque` is the pcidev. */
 	const struct pcicfg_hw *hw;
 	/* Interrupts of an assigned function: mode changed (after attach it is INTx if there is a pin,
@@ -73,20 +75,20 @@ struct pcidev_ops {
 /* Properties every PCI device takes in --device, beside its own. */
 struct pcidev_common {
 	char *id;
-	char *bus;	     /* id of a bridge, or "pci.0"; NULL: chosen */
-	char *addr;	     /* "04" or "04.1"; NULL: next free */
+	char *bus;  /* id of a bridge, or "pci.0"; NULL: chosen */
+	char *addr; /* "04" or "04.1"; NULL: next free */
 	bool multifunction;
 };
 extern const struct prop pcidev_common_props[]; /* id, bus, addr, multifunction */
 
 struct pcidev {
-	struct dev dev; /* first member of the embedding struct's base */
+	struct dev dev;		     /* first member of the embedding struct's base */
 	struct pcidev_common common; /* strings owned */
 	const struct pcidev_ops *ops;
 
 	struct pcibus *bus; /* NULL while not on one */
 	uint8_t devfn;
-	bool is_pcie;	    /* has (or is given) a PCIe capability: wants a root port */
+	bool is_pcie; /* has (or is given) a PCIe capability: wants a root port */
 
 	struct pcicfg cfg;
 	struct pcidev_bar bar[PCIDEV_N_BARS];
@@ -109,8 +111,8 @@ struct pcidev {
 	uint16_t pm_off;  /* power management capability, 0: none */
 	uint16_t exp_off; /* PCI Express capability, 0: none */
 
-	struct pcibus *secondary; /* bridges: the bus behind, owned; NULL otherwise */
-	bool placed;		  /* pcibus_place() has been here */
+	struct pcibus *secondary;	/* bridges: the bus behind, owned; NULL otherwise */
+	bool placed;			/* pcibus_place() has been here */
 	uint8_t reset_val[PCICFG_SIZE]; /* cfg.val at the end of realize: what reset restores */
 };
 

@@ -45,8 +45,8 @@ static int check_bar(const struct pcidev *pd, unsigned int bar, enum pcibar_kind
 	    size > limit[kind].max)
 		return verr_set(reterr, -EINVAL,
 				"BAR %u can't have %#" PRIx64 " bytes: a power of two from %" PRIu64
-				" to %#" PRIx64 " is needed", bar, size, limit[kind].min,
-				limit[kind].max);
+				" to %#" PRIx64 " is needed",
+				bar, size, limit[kind].min, limit[kind].max);
 	bool taken = pd->bar[bar].kind != PCIBAR_NONE;
 	if (bar != PCIDEV_ROM) {
 		taken |= bar > 0 && pd->bar[bar - 1].kind == PCIBAR_MEM64;
@@ -58,9 +58,8 @@ static int check_bar(const struct pcidev *pd, unsigned int bar, enum pcibar_kind
 int pcidev_add_bar(struct pcidev *pd, unsigned int bar, enum pcibar_kind kind, bool prefetch,
 		   uint64_t size, struct verr *reterr)
 {
-	int r = bar < PCIDEV_N_BARS
-			? check_bar(pd, bar, kind, size, reterr)
-			: verr_set(reterr, -EINVAL, "there is no BAR %u", bar);
+	int r = bar < PCIDEV_N_BARS ? check_bar(pd, bar, kind, size, reterr)
+				    : verr_set(reterr, -EINVAL, "there is no BAR %u", bar);
 	if (r < 0)
 		return r;
 	uint64_t flags = 0, mask = ~(size - 1);
@@ -84,8 +83,8 @@ int pcidev_add_bar(struct pcidev *pd, unsigned int bar, enum pcibar_kind kind, b
 	if (prefetch && (kind == PCIBAR_MEM32 || kind == PCIBAR_MEM64))
 		flags |= PCI_BASE_ADDRESS_MEM_PREFETCH;
 	pcicfg_set(&pd->cfg, pcidev_bar_reg(pd, bar), width, flags, mask);
-	pd->bar[bar] = (struct pcidev_bar){ .kind = kind, .prefetch = prefetch, .size = size,
-					    .pd = pd };
+	pd->bar[bar] =
+		(struct pcidev_bar){ .kind = kind, .prefetch = prefetch, .size = size, .pd = pd };
 	pcibar_trap_init(&pd->bar[bar]);
 	return 0;
 }
@@ -102,8 +101,8 @@ static int check_in_bar(const struct pcidev *pd, const char *what, unsigned int 
 	if (off > b->size || len > b->size - off)
 		return verr_set(reterr, -EINVAL,
 				"the MSI-X %s (%" PRIu64 " bytes at %#" PRIx64
-				") is not inside BAR %u of %#" PRIx64 " bytes", what, len, off, bir,
-				b->size);
+				") is not inside BAR %u of %#" PRIx64 " bytes",
+				what, len, off, bir, b->size);
 	return 0;
 }
 
@@ -115,8 +114,10 @@ int pcidev_add_msix(struct pcidev *pd, unsigned int off, unsigned int n, unsigne
 	if (r == 0)
 		r = check_in_bar(pd, "pending bit array", pbir, poff, plen, reterr);
 	if (r == 0 && tbir == pbir && toff < poff + plen && poff < toff + tlen)
-		r = verr_set(reterr, -EINVAL, "the MSI-X table and pending bit array overlap in "
-			     "BAR %u", tbir);
+		r = verr_set(reterr, -EINVAL,
+			     "the MSI-X table and pending bit array overlap in "
+			     "BAR %u",
+			     tbir);
 	if (r == 0)
 		r = pcidev_vectors(pd, n, reterr);
 	if (r < 0)
@@ -190,7 +191,8 @@ static void add_link(struct pcicfg *c, unsigned int off)
 	pcicfg_set(c, off + PCI_EXP_LNKSTA, 2, width | speed, 0);
 	pcicfg_set(c, off + PCI_EXP_LNKCAP2, 4,
 		   PCI_EXP_LNKCAP2_SLS_2_5GB | PCI_EXP_LNKCAP2_SLS_5_0GB |
-			   PCI_EXP_LNKCAP2_SLS_8_0GB | PCI_EXP_LNKCAP2_SLS_16_0GB, 0);
+			   PCI_EXP_LNKCAP2_SLS_8_0GB | PCI_EXP_LNKCAP2_SLS_16_0GB,
+		   0);
 	pcicfg_set(c, off + PCI_EXP_LNKCTL2, 2, speed, PCI_EXP_LNKCTL2_TLS);
 }
 
@@ -208,7 +210,8 @@ int pcidev_add_exp(struct pcidev *pd, unsigned int off, unsigned int type, bool 
 	bool endpoint = type == PCI_EXP_TYPE_ENDPOINT || type == PCI_EXP_TYPE_LEG_END || integrated;
 	pcicfg_set(c, o + PCI_EXP_FLAGS, 2, 2U | type << 4, 0);
 	pcicfg_set(c, o + PCI_EXP_DEVCAP, 4,
-		   PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_EXT_TAG | (endpoint && flr ? PCI_EXP_DEVCAP_FLR : 0),
+		   PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_EXT_TAG |
+			   (endpoint && flr ? PCI_EXP_DEVCAP_FLR : 0),
 		   0);
 	unsigned int ctl = PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE |
 			   PCI_EXP_DEVCTL_URRE | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_EXT_TAG |
@@ -217,7 +220,8 @@ int pcidev_add_exp(struct pcidev *pd, unsigned int off, unsigned int type, bool 
 		ctl |= PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN;
 	pcicfg_set(c, o + PCI_EXP_DEVCTL, 2,
 		   (endpoint ? PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN : 0) |
-			   PCI_EXP_DEVCTL_READRQ_512B, ctl);
+			   PCI_EXP_DEVCTL_READRQ_512B,
+		   ctl);
 	pcicfg_set(c, o + PCI_EXP_DEVSTA, 2, 0, 0);
 	pcicfg_set_w1c(c, o + PCI_EXP_DEVSTA, 2,
 		       PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED |

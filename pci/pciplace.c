@@ -222,8 +222,9 @@ static int no_space(const struct plan *p, const struct item *it, enum pci_win wi
 				"window %#" PRIx64 "-%#" PRIx64 ": the largest hole is %s",
 				it->pd->dev.id, want, win_name(win), w.first, w.last, hole);
 	return verr_set(p->reterr, -ENOSPC,
-			"%s BAR %u (%s%s%s) does not fit in the %s PCI window %#" PRIx64 "-%#" PRIx64
-			": the largest hole is %s", big.pd->dev.id, big.bar,
+			"%s BAR %u (%s%s%s) does not fit in the %s PCI window %#" PRIx64
+			"-%#" PRIx64 ": the largest hole is %s",
+			big.pd->dev.id, big.bar,
 			it->bar < 0 ? "with the rest of its bridge's window " : "", want,
 			big.pd->bar[big.bar].prefetch ? ", prefetchable" : "", win_name(win),
 			w.first, w.last, hole);
@@ -339,8 +340,10 @@ static void program_bridge(struct pcidev *pd)
 	const struct pci_win_range *mem = &b->win[PCI_WIN_MEM];
 	pcidev_cfg_write(pd, PCI_MEMORY_BASE, window_pair(mem, mem->first <= mem->last), 4);
 	pcidev_cfg_write(pd, PCI_PREF_MEMORY_BASE, window_pair(pref, pref_open), 4);
-	pcidev_cfg_write(pd, PCI_PREF_BASE_UPPER32, pref_open ? (uint32_t)(pref->first >> 32) : 0, 4);
-	pcidev_cfg_write(pd, PCI_PREF_LIMIT_UPPER32, pref_open ? (uint32_t)(pref->last >> 32) : 0, 4);
+	pcidev_cfg_write(pd, PCI_PREF_BASE_UPPER32, pref_open ? (uint32_t)(pref->first >> 32) : 0,
+			 4);
+	pcidev_cfg_write(pd, PCI_PREF_LIMIT_UPPER32, pref_open ? (uint32_t)(pref->last >> 32) : 0,
+			 4);
 }
 
 /* Decoding is off while addresses change, as for any firmware. */
@@ -391,7 +394,8 @@ int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *
 {
 	unsigned int buses = 1;
 	struct verr err = { 0 };
-	struct plan p = { .have64 = w->mmio64.last > w->mmio64.first, .spill = UINT64_MAX,
+	struct plan p = { .have64 = w->mmio64.last > w->mmio64.first,
+			  .spill = UINT64_MAX,
 			  .reterr = &err };
 	pcibus_walk(root, count_buses, &buses);
 	if (buses > 256)
@@ -420,7 +424,8 @@ void pcibus_needs(struct pcibus *root, struct pci_needs *ret)
 	struct plan high = { .have64 = true, .spill = 0 };
 	struct room io = { 0 }, mem = { 0 }, pref = { 0 };
 	*ret = (struct pci_needs){ 0 };
-	if (measure(&low, root, PCI_WIN_IO, &io) < 0 || measure(&low, root, PCI_WIN_MEM, &mem) < 0 ||
+	if (measure(&low, root, PCI_WIN_IO, &io) < 0 ||
+	    measure(&low, root, PCI_WIN_MEM, &mem) < 0 ||
 	    measure(&high, root, PCI_WIN_PREF, &pref) < 0)
 		return;
 	/* A window may start anywhere: up to one alignment is lost before the first BAR. */
@@ -459,7 +464,8 @@ static int describe_each(void *ctx, struct pcidev *pd)
 		describe_range(out, buf, b->placed, b->placed + b->size - 1);
 	}
 	for (unsigned int i = 0; pd->secondary != NULL && i < PCI_N_WINS; i++) {
-		static const char *const win[] = { "window I/O", "window memory", "window prefetchable" };
+		static const char *const win[] = { "window I/O", "window memory",
+						   "window prefetchable" };
 		const struct pci_win_range *w = &pd->secondary->win[i];
 		if (w->first <= w->last)
 			describe_range(out, win[i], w->first, w->last);

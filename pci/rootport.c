@@ -26,8 +26,8 @@ struct rootport_cfg {
 
 struct rootport {
 	struct pcidev pd;
-	bool present;	/* a card is in the slot */
-	bool irq_level; /* an enabled event is pending */
+	bool present;		       /* a card is in the slot */
+	bool irq_level;		       /* an enabled event is pending */
 	void (*ejected)(void *opaque); /* asked to let go, not yet done */
 	void *ejected_opaque;
 };
@@ -130,7 +130,8 @@ static void power_on_state(struct rootport *rp)
 	rp->irq_level = false;
 	rp->ejected = NULL;
 	if (cfg_of(rp)->hotplug)
-		set_reg(rp, PCI_EXP_SLTCTL, PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC,
+		set_reg(rp, PCI_EXP_SLTCTL,
+			PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PIC | PCI_EXP_SLTCTL_AIC,
 			PCI_EXP_SLTCTL_ATTN_IND_OFF |
 				(rp->present ? (unsigned int)PCI_EXP_SLTCTL_PWR_IND_ON
 					     : (unsigned int)(PCI_EXP_SLTCTL_PWR_IND_OFF |
@@ -329,8 +330,11 @@ static int rootport_realize(struct dev *d, struct verr *reterr)
 	if (r == 0 && b == NULL)
 		r = verr_set(reterr, -ENOMEM, "out of memory for a bus");
 	if (r == 0) {
-		*b = (struct pcibus){ .bridge = pd, .pcie = true, .only_slot0 = true,
-				      .hotplug = cfg_of(rp)->hotplug, .changed = bus_changed };
+		*b = (struct pcibus){ .bridge = pd,
+				      .pcie = true,
+				      .only_slot0 = true,
+				      .hotplug = cfg_of(rp)->hotplug,
+				      .changed = bus_changed };
 		snprintf(b->id, sizeof(b->id), "%s", d->id);
 		pd->secondary = b;
 		r = pcidev_attach(pd, reterr);
@@ -378,8 +382,11 @@ static const struct prop rootport_props[] = {
 };
 
 const struct dev_type rootport_type = {
-	.t = { .name = "pcie-root-port", .category = "bridge", .desc = "PCI Express root port",
-	       .props = rootport_props, .cfg_size = sizeof(struct rootport_cfg) },
+	.t = { .name = "pcie-root-port",
+	       .category = "bridge",
+	       .desc = "PCI Express root port",
+	       .props = rootport_props,
+	       .cfg_size = sizeof(struct rootport_cfg) },
 	.ops = &rootport_ops,
 	.alloc = rootport_alloc,
 	.free = rootport_free,
