@@ -345,6 +345,18 @@ static int line_set(struct irqchip *c, uint32_t gsi, bool level)
 
 /* --- the split IOAPIC's sink ------------------------------------------------------------------ */
 
+/* What a line gathered while masked may be over: the device is asked to signal again if it is not,
+ * as the kernel's own IOAPIC does since Linux 6.3. */
+static void line_unmask(struct kvm_irq *irq, struct kvm_line *line)
+{
+	bool ask = line->resample_fd >= 0 && sys_event_take(line->fd) != 0;
+	int r = line_attach(irq, line);
+	if (r < 0)
+		guest_warn("IOAPIC pin %u can't be unmasked: %s", line->gsi, strerror(-r));
+	if (ask)
+		sys_event_signal(line->resample_fd);
+}
+
 /* A route's `bound` says for a pin whether it is unmasked. A masked pin keeps its route: the
  * guest may yet end an interrupt of it. */
 static void sink_pin(void *opaque, unsigned int pin, const struct msi_msg *msg)
@@ -364,13 +376,10 @@ static void sink_pin(void *opaque, unsigned int pin, const struct msi_msg *msg)
 		struct kvm_line *line = &irq->lines[i];
 		if (line->gsi != pin || line->bound == (msg != NULL))
 			continue;
-		if (!msg) {
+		if (!msg)
 			line_detach(irq, line);
-			continue;
-		}
-		int r = line_attach(irq, line);
-		if (r < 0)
-			guest_warn("IOAPIC pin %u can't be unmasked: %s", pin, strerror(-r));
+		else
+			line_unmask(irq, line);
 	}
 }
 

@@ -153,9 +153,26 @@ static int chip_split(struct kvm_vm *vm, struct verr *reterr)
 			reterr);
 }
 
+/* As firmware leaves it. KVM's PIC passes interrupts on before anyone has initialised it, and a
+ * guest that was told of no PIC (hardware-reduced ACPI) never masks it: the first one would come
+ * in as an exception. */
+static int mask_pic(struct kvm_vm *vm, uint32_t chip_id, struct verr *reterr)
+{
+	struct kvm_irqchip chip = { .chip_id = chip_id };
+	int r = KVM_CALL(vm->fd, KVM_GET_IRQCHIP, &chip, reterr);
+	if (r < 0)
+		return r;
+	chip.chip.pic.imr = 0xff;
+	return KVM_CALL(vm->fd, KVM_SET_IRQCHIP, &chip, reterr);
+}
+
 static int chip_on(struct kvm_vm *vm, struct verr *reterr)
 {
 	int r = KVM_CALL(vm->fd, KVM_CREATE_IRQCHIP, NULL, reterr);
+	if (r == 0)
+		r = mask_pic(vm, KVM_IRQCHIP_PIC_MASTER, reterr);
+	if (r == 0)
+		r = mask_pic(vm, KVM_IRQCHIP_PIC_SLAVE, reterr);
 	if (r < 0)
 		return r;
 	/* Port 0x61 too, which guests poll when they calibrate by the PIT. */
