@@ -169,6 +169,45 @@ static void edit_features(struct table *t)
 	drop_leaf(t, 5);	  /* MONITOR/MWAIT */
 }
 
+/* Instruction sets and the XSAVE component their registers live in: no component, no such set.
+ * KVM offers AMX whether or not the process was granted its component. */
+static void edit_xsave_users(struct table *t, uint64_t have)
+{
+	enum { AVX = 1 << 2, MPX = 3 << 3, AVX512 = 7 << 5, PKU = 1 << 9, AMX = 3 << 17 };
+	static const struct {
+		uint32_t component, leaf, subleaf, eax, ebx, ecx, edx; /* bits that go */
+	} users[] = {
+		{ AVX, 1, 0, .ecx = BIT32(12) | BIT32(28) | BIT32(29) },
+		{ AVX, 7, 0, .ebx = BIT32(5), .ecx = BIT32(9) | BIT32(10) },
+		{ AVX, 7, 1, .eax = BIT32(4) | BIT32(23), .edx = BIT32(4) | BIT32(5) | BIT32(10) },
+		{ AVX, 0x80000001, 0, .ecx = BIT32(11) | BIT32(16) /* XOP, FMA4 */ },
+		{ MPX, 7, 0, .ebx = BIT32(14) },
+		{ AVX512, 7, 0,
+		  .ebx = BIT32(16) | BIT32(17) | BIT32(21) | BIT32(26) | BIT32(27) | BIT32(28) |
+			 BIT32(30) | BIT32(31),
+		  .ecx = BIT32(1) | BIT32(6) | BIT32(11) | BIT32(12) | BIT32(14),
+		  .edx = BIT32(2) | BIT32(3) | BIT32(8) | BIT32(23) },
+		{ AVX512, 7, 1, .eax = BIT32(5), .edx = BIT32(19) /* AVX10 */ },
+		{ PKU, 7, 0, .ecx = BIT32(3) },
+		{ AMX, 7, 0, .edx = BIT32(22) | BIT32(24) | BIT32(25) },
+		{ AMX, 7, 1, .eax = BIT32(21), .edx = BIT32(8) },
+		{ AMX, 0xd, 1, .eax = BIT32(4) /* XFD: only AMX uses it */ },
+	};
+	for (unsigned int i = 0; i < ARRAY_SIZE(users); i++) {
+		struct kvm_cpuid_entry2 *e = find(t, users[i].leaf, users[i].subleaf);
+		if (!e || (have & users[i].component) == users[i].component)
+			continue;
+		e->eax &= ~users[i].eax;
+		e->ebx &= ~users[i].ebx;
+		e->ecx &= ~users[i].ecx;
+		e->edx &= ~users[i].edx;
+	}
+	if ((have & AMX) != AMX) {
+		drop_leaf(t, 0x1d);
+		drop_leaf(t, 0x1e);
+	}
+}
+
 /* 0xd: the save area must hold every component offered; a component without a size, or beside an
  * XSAVE that is off, does not exist. */
 static void edit_xsave(struct table *t)
@@ -178,6 +217,7 @@ static void edit_xsave(struct table *t)
 		if (l1)
 			put(&l1->ecx, LEAF1_C_XSAVE, false);
 		drop_leaf(t, 0xd);
+		edit_xsave_users(t, 0);
 		return;
 	}
 	uint64_t have = ((uint64_t)d0->edx << 32 | d0->eax) | 3; /* x87 and SSE always */
@@ -206,6 +246,7 @@ static void edit_xsave(struct table *t)
 		    (c->index > 62 || !((have | xss) & BIT64(c->index))))
 			c->eax = c->ebx = c->ecx = c->edx = 0;
 	}
+	edit_xsave_users(t, have);
 }
 
 /* How many APIC ids share a cache: the deterministic cache leaves, bits 25:14 of eax. */
