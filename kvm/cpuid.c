@@ -336,10 +336,10 @@ int kvm_cpuid_build(struct kvm_cpuid_entry2 *e, unsigned int n, const struct kvm
 		t.id_bits++;
 	t.amd = is_amd(&t);
 
-	drop_zero_entries(&t);
 	edit_features(&t);
 	edit_xsave(&t);
 	edit_widths(&t);
+	drop_zero_entries(&t);
 	int r = edit_topology(&t);
 	if (r < 0)
 		return r;
