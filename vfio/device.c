@@ -224,18 +224,15 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
  * capability list bit set while it answers. */
 static bool vf_answers(const struct vfio_device *d)
 {
-	char path[128];
+	char path[128], target[8];
 	uint8_t reg[4];
 
-	int fd = sys_open(
-		hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/vendor", d->name),
-		O_RDONLY, 0);
-
-	if (fd < 0)
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn", d->name);
+	if (sys->readlink(path, target, sizeof(target)) < 0)
 		return false; /* no virtual function */
-	sys_close(fd);
-	fd = sys_open(hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->name),
-		      O_RDONLY, 0);
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->name);
+	int fd = sys_open(path, O_RDONLY, 0);
+
 	if (fd < 0)
 		return false;
 	ssize_t n = sys_pread(fd, reg, sizeof(reg), 4);
