@@ -80,6 +80,8 @@ arrow vmm/x.c '"tools/tools.h"' 1
 arrow vmm/x.c '"tests/tests.h"' 1
 arrow tools/x.c '"vmm/vmm.h"' 0
 arrow tests/x.c '"tools/tools.h"' 0
+arrow tests/x.c '"tests.h"' 0
+arrow tests/x.c '"pci.h"' 1
 arrow pci/x.c '<pci/pci.h>' 1
 arrow pci/hostpci.c '<pci/pci.h>' 0
 

@@ -62,6 +62,8 @@ check_own()
 	case $included in
 	*.c) bad "$file:$line: includes a .c file, $included"; return ;;
 	esac
+	# A test's fixture may lie beside it.
+	[[ $file == tests/* && $included != */* ]] && included=${file%/*}/$included
 	if [ ! -f "$included" ]; then
 		bad "$file:$line: \"$included\" is no file: includes are rooted at the repository"
 	elif ! may "$room" "$included"; then
