@@ -146,10 +146,11 @@ static void msix_enable(void *opaque, bool on, unsigned int n)
 {
 	struct pcidev *pd = opaque;
 	if (on) {
-		bool from_msi = pd->irq_mode == PCI_IRQ_MSI;
+		for (unsigned int i = 0; i < pd->n_vec; i++) /* MSI's, if that was on */
+			if (pd->vec[i].bound)
+				batch_vector(pd, i, &pd->vec[i].msg, false);
 		set_mode(pd, PCI_IRQ_MSIX, n);
-		if (from_msi)
-			release_all(pd);
+		release_all(pd);
 		return;
 	}
 	/* If MSI was on all the time, it comes into its own. */

@@ -310,7 +310,7 @@ static inline void rig_place(struct rig *g)
 	struct verr err = { 0 };
 	struct pci_windows w = { { 0x1000, 0xffff },
 				 { 0xc0000000, 0xdfffffff },
-				 { GIB(16), GIB(256) - 1 } };
+				 { GIB(64), GIB(256) - 1 } };
 	if (pcibus_place(&g->root, &w, &err) < 0)
 		fail_msg("%s", err.msg);
 }
