@@ -30,6 +30,8 @@ struct fake_bar {
 	bool sparse_none; /* the capability with no areas: nothing may be mapped */
 };
 
+#define FAKE_BAR(bytes, bits) { .size = (bytes), .flags = (bits) }
+
 /* One capability. Made by the macros below; `off` 0: placed after the one before it. */
 struct fake_cap {
 	uint16_t id;
@@ -105,7 +107,7 @@ struct fake_dev;
 
 enum fake_fire {
 	FAKE_FIRE_SENT = 0,   /* an eventfd was signalled (and a bound irqfd has taken it) */
-	FAKE_FIRE_NOBODY = 1, /* vector not set up: nothing happened, as on hardware */
+	FAKE_FIRE_NOBODY = 1, /* vector not set up, or no bus mastering: nothing, as on hardware */
 	FAKE_FIRE_MASKED = 2, /* INTx: masked, stays pending until unmasked */
 };
 

@@ -72,6 +72,7 @@ void fake_group_domain(int group, int domain);
 
 /* Files by fiat: creates directories above; replaces. `fake_file_read` NULL if there is none. */
 void fake_file_set(const char *path, const char *text);
+void fake_link_set(const char *path, const char *target);
 void fake_file_remove(const char *path); /* a whole directory too */
 const char *fake_file_read(const char *path);
 /* From now on open() of exactly this path fails so (EACCES...); 0 lifts it. */

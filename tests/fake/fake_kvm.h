@@ -18,7 +18,7 @@ VV_BEGIN_DECLS
 struct fake_kvm_cfg {
 	bool present;	       /* false: /dev/kvm does not exist */
 	int api_version;       /* 12 */
-	unsigned int max_vcpus; /* 288 */
+	unsigned int max_vcpus; /* 255; at most 256 */
 	unsigned int max_slots; /* 32764 */
 	unsigned int max_routes; /* 4096 */
 	bool irqfd_consumes_at_bind; /* false as Linux: a pending count is injected and stays */
