@@ -71,21 +71,21 @@ void fixture_bzimage(struct image *img)
 
 	image_new(img, FIXTURE_BZ_PAYLOAD_OFF + FIXTURE_BZ_PAYLOAD);
 	b = img->buf;
-	b[0x1f1] = 1;					 /* setup_sects */
-	put_le32(b + 0x1f4, FIXTURE_BZ_PAYLOAD / 16);	 /* syssize */
-	put_le16(b + 0x1fe, 0xaa55);			 /* boot_flag */
-	b[0x200] = 0xeb;				 /* jump, to 0x26c */
+	b[0x1f1] = 1;				      /* setup_sects */
+	put_le32(b + 0x1f4, FIXTURE_BZ_PAYLOAD / 16); /* syssize */
+	put_le16(b + 0x1fe, 0xaa55);		      /* boot_flag */
+	b[0x200] = 0xeb;			      /* jump, to 0x26c */
 	b[0x201] = 0x6a;
 	memcpy(b + 0x202, "HdrS", 4);
-	put_le16(b + 0x206, 0x20f);	    /* version 2.15 */
-	b[0x211] = 1;			    /* loadflags: LOADED_HIGH */
-	put_le32(b + 0x22c, 0x7fffffff);    /* initrd_addr_max */
-	put_le32(b + 0x230, 0x200000);	    /* kernel_alignment */
-	b[0x234] = 1;			    /* relocatable */
-	put_le16(b + 0x236, 3);		    /* xloadflags: 64-bit, above 4G */
-	put_le32(b + 0x238, 2047);	    /* cmdline_size */
-	put_le64(b + 0x258, 0x1000000);	    /* pref_address */
-	put_le32(b + 0x260, 0x100000);	    /* init_size */
+	put_le16(b + 0x206, 0x20f);	 /* version 2.15 */
+	b[0x211] = 1;			 /* loadflags: LOADED_HIGH */
+	put_le32(b + 0x22c, 0x7fffffff); /* initrd_addr_max */
+	put_le32(b + 0x230, 0x200000);	 /* kernel_alignment */
+	b[0x234] = 1;			 /* relocatable */
+	put_le16(b + 0x236, 3);		 /* xloadflags: 64-bit, above 4G */
+	put_le32(b + 0x238, 2047);	 /* cmdline_size */
+	put_le64(b + 0x258, 0x1000000);	 /* pref_address */
+	put_le32(b + 0x260, 0x100000);	 /* init_size */
 	for (size_t i = FIXTURE_BZ_PAYLOAD_OFF; i < img->len; i++)
 		b[i] = (uint8_t)(i * 7 + (i >> 8));
 }
@@ -112,14 +112,28 @@ void fixture_elf(struct image *img)
 	image_new(img, 0x2800);
 	b = img->buf;
 	memcpy(b, &h, sizeof(h));
-	phdr(b, 0, (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = FIXTURE_ELF_TEXT,
-				 .p_vaddr = 0xffffffff80100000, .p_paddr = 0x100000,
-				 .p_filesz = 0x1000, .p_memsz = 0x1000, .p_align = 0x1000 });
-	phdr(b, 1, (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = FIXTURE_ELF_DATA,
-				 .p_vaddr = 0xffffffff80200000, .p_paddr = 0x200000,
-				 .p_filesz = 0x800, .p_memsz = 0x3000, .p_align = 0x1000 });
-	phdr(b, 2, (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = FIXTURE_ELF_NOTE,
-				 .p_filesz = 24 + 20, .p_memsz = 24 + 20, .p_align = 4 });
+	phdr(b, 0,
+	     (Elf64_Phdr){ .p_type = PT_LOAD,
+			   .p_offset = FIXTURE_ELF_TEXT,
+			   .p_vaddr = 0xffffffff80100000,
+			   .p_paddr = 0x100000,
+			   .p_filesz = 0x1000,
+			   .p_memsz = 0x1000,
+			   .p_align = 0x1000 });
+	phdr(b, 1,
+	     (Elf64_Phdr){ .p_type = PT_LOAD,
+			   .p_offset = FIXTURE_ELF_DATA,
+			   .p_vaddr = 0xffffffff80200000,
+			   .p_paddr = 0x200000,
+			   .p_filesz = 0x800,
+			   .p_memsz = 0x3000,
+			   .p_align = 0x1000 });
+	phdr(b, 2,
+	     (Elf64_Phdr){ .p_type = PT_NOTE,
+			   .p_offset = FIXTURE_ELF_NOTE,
+			   .p_filesz = 24 + 20,
+			   .p_memsz = 24 + 20,
+			   .p_align = 4 });
 	/* A note of someone else, whose name and contents need padding, before ours. */
 	put_le32(b + FIXTURE_ELF_NOTE, 6);
 	put_le32(b + FIXTURE_ELF_NOTE + 4, 3);
@@ -174,8 +188,9 @@ static void ram_add(struct fixture_ram *r, struct gmem_region *reg, uint64_t gpa
 	hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	MUST(hva != MAP_FAILED);
-	*reg = (struct gmem_region){ .name = "ram", .kind = GMEM_RAM, .gpa = gpa, .size = size,
-				     .hva = hva, .fd = -1 };
+	*reg = (struct gmem_region){
+		.name = "ram", .kind = GMEM_RAM, .gpa = gpa, .size = size, .hva = hva, .fd = -1
+	};
 	MUST(gmem_add(&r->gmem, reg, NULL) == 0);
 }
 

@@ -39,7 +39,9 @@ static void rec_close(struct chardev *c)
 }
 
 static const struct chardev_ops rec_ops = {
-	.write = rec_write, .input_ready = rec_input_ready, .close = rec_close,
+	.write = rec_write,
+	.input_ready = rec_input_ready,
+	.close = rec_close,
 };
 
 void rec_chr_init(struct rec_chr *c)

@@ -48,7 +48,11 @@ void rec_platform_open(struct rec_platform *p, uint64_t ram_size)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		must(hva == MAP_FAILED ? -1 : 0, "RAM", &e);
 		p->ram_region = (struct gmem_region){
-			.name = "ram", .kind = GMEM_RAM, .size = ram_size, .hva = hva, .fd = -1,
+			.name = "ram",
+			.kind = GMEM_RAM,
+			.size = ram_size,
+			.hva = hva,
+			.fd = -1,
 		};
 		must(gmem_add(&p->ram, &p->ram_region, &e), "RAM", &e);
 	}

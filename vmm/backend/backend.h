@@ -21,7 +21,7 @@ struct chardev_ops {
 	 * everything and drops it until it moves again: the guest is slowed, never stopped. */
 	size_t (*write)(struct chardev *c, const void *buf, size_t len);
 	void (*input_ready)(struct chardev *c); /* the front has room again; may be NULL */
-	void (*close)(struct chardev *c);	/* writes out what it can within CHR_FLUSH_MS, frees */
+	void (*close)(struct chardev *c); /* writes out what it can within CHR_FLUSH_MS, frees */
 };
 
 struct chardev_front {

@@ -19,7 +19,9 @@ static int open_none(const char *arg, const struct chr_host *host, struct charde
 }
 
 static const struct chr_type chr_none_type = {
-	.name = "none", .desc = "no serial port", .open = open_none,
+	.name = "none",
+	.desc = "no serial port",
+	.open = open_none,
 };
 
 static const struct chr_type *const chr_types[] = {
@@ -41,14 +43,18 @@ static int find(const char *spec, const struct chr_type **ret, const char **ret_
 			return verr_set(reterr, -EINVAL, "serial port '%s': needs %s:%s", spec,
 					t->name, t->arg_name);
 		if (!t->arg_name && arg)
-			return verr_set(reterr, -EINVAL, "serial port '%s': %s takes nothing "
-					"after a colon", spec, t->name);
+			return verr_set(reterr, -EINVAL,
+					"serial port '%s': %s takes nothing "
+					"after a colon",
+					spec, t->name);
 		*ret = t;
 		*ret_arg = arg;
 		return 0;
 	}
-	return verr_set(reterr, -EINVAL, "serial port '%s': is none of stdio, none, null, "
-			"file:PATH, pty", spec);
+	return verr_set(reterr, -EINVAL,
+			"serial port '%s': is none of stdio, none, null, "
+			"file:PATH, pty",
+			spec);
 }
 
 int chr_check(const char *spec, struct verr *reterr)

@@ -94,8 +94,10 @@ static int file_open(const char *arg, const struct chr_host *host, struct charde
 	if (r < 0) {
 		verr_set(reterr, r, "serial port file %s: %s", arg, strerror(-r));
 	} else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) {
-		r = verr_set(reterr, -EINVAL, "serial port file %s: is neither a regular file nor "
-			     "a character device", arg);
+		r = verr_set(reterr, -EINVAL,
+			     "serial port file %s: is neither a regular file nor "
+			     "a character device",
+			     arg);
 	}
 	if (r < 0) {
 		sys_close_fd(&f->fd);
@@ -107,6 +109,8 @@ static int file_open(const char *arg, const struct chr_host *host, struct charde
 }
 
 const struct chr_type chr_file_type = {
-	.name = "file", .arg_name = "PATH", .desc = "output into a file, no input",
+	.name = "file",
+	.arg_name = "PATH",
+	.desc = "output into a file, no input",
 	.open = file_open,
 };

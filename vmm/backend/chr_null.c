@@ -34,5 +34,7 @@ static int null_open(const char *arg, const struct chr_host *host, struct charde
 }
 
 const struct chr_type chr_null_type = {
-	.name = "null", .desc = "a port whose output is dropped", .open = null_open,
+	.name = "null",
+	.desc = "a port whose output is dropped",
+	.open = null_open,
 };

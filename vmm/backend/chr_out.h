@@ -18,12 +18,12 @@ VV_BEGIN_DECLS
 struct chr_out {
 	struct loop *loop; /* borrowed */
 	int fd;		   /* borrowed */
-	bool nonblock;	   /* the fd is O_NONBLOCK; otherwise it is polled before each small write */
-	bool waiting;	   /* for the fd to take more: `src` is in the loop */
-	bool stalled;	   /* it did not for CHR_STALL_NS: dropping */
-	bool dead;	   /* nobody will ever read: dropping */
-	bool owed;	   /* the front was given a short count */
-	uint64_t dropped;  /* bytes */
+	bool nonblock;	  /* the fd is O_NONBLOCK; otherwise it is polled before each small write */
+	bool waiting;	  /* for the fd to take more: `src` is in the loop */
+	bool stalled;	  /* it did not for CHR_STALL_NS: dropping */
+	bool dead;	  /* nobody will ever read: dropping */
+	bool owed;	  /* the front was given a short count */
+	uint64_t dropped; /* bytes */
 	size_t head, used; /* ring */
 	uint8_t ring[CHR_OUT_SIZE];
 	struct loop_fd src;

@@ -97,7 +97,9 @@ static void pty_close(struct chardev *c)
 }
 
 static const struct chardev_ops pty_ops = {
-	.write = pty_write, .input_ready = pty_input_ready, .close = pty_close,
+	.write = pty_write,
+	.input_ready = pty_input_ready,
+	.close = pty_close,
 };
 
 static int open_pair(struct chr_pty *p, char *name, size_t size, struct verr *reterr)
@@ -160,5 +162,7 @@ static int pty_open(const char *arg, const struct chr_host *host, struct chardev
 }
 
 const struct chr_type chr_pty_type = {
-	.name = "pty", .desc = "a pseudoterminal, whose name is printed", .open = pty_open,
+	.name = "pty",
+	.desc = "a pseudoterminal, whose name is printed",
+	.open = pty_open,
 };

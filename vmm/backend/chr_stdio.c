@@ -20,8 +20,8 @@
 #include "vmm/backend/chr_out.h"
 #include "vmm/backend/tty.h"
 
-#define ESCAPE		0x01 /* Ctrl-A */
-#define BACKGROUND_NS	UINT64_C(500000000)
+#define ESCAPE	      0x01 /* Ctrl-A */
+#define BACKGROUND_NS UINT64_C(500000000)
 
 static const char help_text[] = "\r\n"
 				"Ctrl-A x       quit: end the virtual machine at once\r\n"
@@ -38,7 +38,7 @@ struct chr_stdio {
 	bool escape;	   /* Ctrl-A was the last key */
 	bool polled;	   /* in_src is in the loop */
 	bool plain;	   /* a file: not pollable, always readable */
-	bool ended;	   /* no more input; in_fd stays, the terminal must be restored through it */
+	bool ended; /* no more input; in_fd stays, the terminal must be restored through it */
 	struct loop_fd in_src, wake_src;
 	struct loop_job read_job;
 	struct loop_timer background; /* while not in the foreground: looks again */
@@ -247,7 +247,9 @@ static void stdio_close(struct chardev *c)
 }
 
 static const struct chardev_ops stdio_ops = {
-	.write = stdio_write, .input_ready = stdio_input_ready, .close = stdio_close,
+	.write = stdio_write,
+	.input_ready = stdio_input_ready,
+	.close = stdio_close,
 };
 
 /* -1 if `fd` is not open at all (a daemon's): then there is just no input or no output. */

@@ -108,10 +108,10 @@ int tty_raw_begin(int fd, int wake_fd, struct verr *reterr)
 	if (tcgetattr(fd, &tty.saved) < 0)
 		return verr_set(reterr, -errno, "stdio: terminal attributes: %s", strerror(errno));
 	tty.raw = tty.saved;
-	tty.raw.c_iflag &= (tcflag_t)~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL |
-				       IXON);
-	tty.raw.c_lflag &= (tcflag_t)~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-	tty.raw.c_cflag = (tty.raw.c_cflag & (tcflag_t)~(CSIZE | PARENB)) | CS8;
+	tty.raw.c_iflag &=
+		(tcflag_t) ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	tty.raw.c_lflag &= (tcflag_t) ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	tty.raw.c_cflag = (tty.raw.c_cflag & (tcflag_t) ~(CSIZE | PARENB)) | CS8;
 	/* OPOST stays: our own messages on this terminal end in a bare newline. */
 	tty.raw.c_cc[VMIN] = 1;
 	tty.raw.c_cc[VTIME] = 0;

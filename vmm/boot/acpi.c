@@ -131,7 +131,7 @@ static uint64_t build_fadt(const struct pc_layout *l, struct builder *b, uint64_
 	body[F_CENTURY] = l->has_rtc ? RTC_CENTURY : 0;
 	put_le16(body + F_BOOT_ARCH, (uint16_t)arch);
 	put_le32(body + F_FLAGS, FADT_WBINVD | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON |
-		 FADT_NO_FIXED_RTC | FADT_RESET_REG | FADT_HW_REDUCED);
+					 FADT_NO_FIXED_RTC | FADT_RESET_REG | FADT_HW_REDUCED);
 	gas_port(body + F_RESET_REG, (uint16_t)(l->acpi_pm_port + ACPI_PM_RESET));
 	body[F_RESET_VALUE] = ACPI_PM_RESET_VALUE;
 	body[F_MINOR] = 4;
@@ -167,8 +167,9 @@ static uint64_t build_madt(const struct pc_layout *l, struct builder *b)
 	uint8_t ioapic[12] = { MADT_IOAPIC, sizeof(ioapic), l->ioapic_id };
 	/* An NMI is LINT1 of every processor. */
 	static const uint8_t nmi[6] = { MADT_LAPIC_NMI, sizeof(nmi), 0xff, 0, 0, 1 };
-	static const uint8_t nmi2[12] = { MADT_X2APIC_NMI, sizeof(nmi2), 0, 0,
-					  0xff, 0xff, 0xff, 0xff, 1 };
+	static const uint8_t nmi2[12] = {
+		MADT_X2APIC_NMI, sizeof(nmi2), 0, 0, 0xff, 0xff, 0xff, 0xff, 1
+	};
 
 	put_le32(head, l->lapic_base);
 	put_le32(ioapic + 4, l->ioapic_base);

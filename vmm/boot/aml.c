@@ -237,7 +237,7 @@ void aml_eisaid(struct aml *a, const char id[8])
 
 void aml_uuid(struct aml *a, const char *text)
 {
-	/* ACPI 6.4 19.6.142: where each byte of the text goes; the first three groups are swapped. */
+	/* ACPI 6.4 19.6.142: where each byte of the text goes; three groups are swapped. */
 	static const uint8_t place[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
 	uint8_t uuid[16];
 

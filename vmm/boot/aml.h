@@ -24,12 +24,12 @@ void aml_init(struct aml *a, void *buf, size_t cap);
 void aml_bytes(struct aml *a, const void *data, size_t len); /* as they are */
 
 /* Names are paths of segments of up to 4 characters, padded with '_': "\\_SB.PCI0", "_HID". */
-void aml_name(struct aml *a, const char *name);	    /* Name (name, <next object>) */
-void aml_path(struct aml *a, const char *name);	    /* a reference to it */
-void aml_int(struct aml *a, uint64_t v);	    /* shortest encoding */
+void aml_name(struct aml *a, const char *name); /* Name (name, <next object>) */
+void aml_path(struct aml *a, const char *name); /* a reference to it */
+void aml_int(struct aml *a, uint64_t v);	/* shortest encoding */
 void aml_string(struct aml *a, const char *s);
 void aml_buffer(struct aml *a, const void *data, size_t len);
-void aml_eisaid(struct aml *a, const char id[8]);   /* "PNP0A08" */
+void aml_eisaid(struct aml *a, const char id[8]); /* "PNP0A08" */
 /* "33db4d5b-1ff7-401c-9657-7441c03dd766", as ToUUID() stores it. */
 void aml_uuid(struct aml *a, const char *text);
 
@@ -65,9 +65,9 @@ struct aml_res {
 };
 void aml_res_begin(struct aml_res *r);
 void aml_res_end(struct aml_res *r, struct aml *out);
-void aml_res_io(struct aml_res *r, uint16_t first, uint8_t len);	 /* fixed, 16-bit decode */
-void aml_res_irq_edge(struct aml_res *r, uint32_t gsi);			 /* active high, exclusive */
-void aml_res_fixed32(struct aml_res *r, uint32_t base, uint32_t size);	 /* memory, read-write */
+void aml_res_io(struct aml_res *r, uint16_t first, uint8_t len);       /* fixed, 16-bit decode */
+void aml_res_irq_edge(struct aml_res *r, uint32_t gsi);		       /* active high, exclusive */
+void aml_res_fixed32(struct aml_res *r, uint32_t base, uint32_t size); /* memory, read-write */
 /* Windows a bridge produces. */
 void aml_res_bus_window(struct aml_res *r, uint16_t first, uint16_t last);
 void aml_res_io_window(struct aml_res *r, uint16_t first, uint16_t last);

@@ -23,8 +23,8 @@ enum space { SPACE_MEM = 0, SPACE_IO = 1, SPACE_BUS = 2 };
 #define ADDR_CONSUMER 0x01
 #define ADDR_FIXED    0x0c /* minimum and maximum both fixed */
 /* Type-specific flags. */
-#define MEM_RW	     0x01 /* not cacheable */
-#define IO_ENTIRE    0x03 /* not only ISA ranges, nor only non-ISA ones */
+#define MEM_RW	  0x01 /* not cacheable */
+#define IO_ENTIRE 0x03 /* not only ISA ranges, nor only non-ISA ones */
 
 void aml_res_begin(struct aml_res *r)
 {

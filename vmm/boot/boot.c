@@ -36,7 +36,10 @@ static const struct {
 	const char *says;
 } others[] = {
 	{ 0, 2, "\x1f\x8b", "is gzip-compressed (gunzip it first)" },
-	{ 0, 6, "\xfd" "7zXZ\0", "is xz-compressed (unxz it first)" },
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ\0",
+	  "is xz-compressed (unxz it first)" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "is zstd-compressed (unzstd it first)" },
 	{ 0, 4, "\x02\x21\x4c\x18", "is lz4-compressed (lz4 -d it first)" },
 	{ 0, 4, "\x04\x22\x4d\x18", "is lz4-compressed (lz4 -d it first)" },
@@ -152,8 +155,8 @@ int boot_load(const struct boot_source *s, const struct pc_layout *l, struct gme
 	e.cmdline = cmdline;
 	r = place_acpi(&e, reterr);
 	if (r == 0)
-		r = s->is_pvh ? pvh_load(&s->pvh, &e, ret, reterr) :
-				bzimage_load(&s->bz, &e, ret, reterr);
+		r = s->is_pvh ? pvh_load(&s->pvh, &e, ret, reterr)
+			      : bzimage_load(&s->bz, &e, ret, reterr);
 	free(cmdline);
 	return r;
 }

@@ -79,9 +79,10 @@ int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t le
 
 	/* The size of the time of opening is the first bound: no seek beyond what a file can be. */
 	if (off > f->size || len > f->size - off)
-		return verr_set(reterr, -ENODATA, "%s %s: is truncated: ends at byte %" PRIu64
-				", %zu bytes are needed from %" PRIu64, f->what, f->path, f->size,
-				len, off);
+		return verr_set(reterr, -ENODATA,
+				"%s %s: is truncated: ends at byte %" PRIu64
+				", %zu bytes are needed from %" PRIu64,
+				f->what, f->path, f->size, len, off);
 	while (len > 0) {
 		ssize_t n = sys_pread(f->fd, p, MIN(len, (size_t)MIB(1024)), (off_t)off);
 
@@ -89,8 +90,10 @@ int boot_file_read(const struct boot_file *f, uint64_t off, void *buf, size_t le
 			return verr_set(reterr, (int)n, "%s %s: reading at byte %" PRIu64 ": %s",
 					f->what, f->path, off, strerror((int)-n));
 		if (n == 0)
-			return verr_set(reterr, -ENODATA, "%s %s: was truncated while in use, at "
-					"byte %" PRIu64, f->what, f->path, off);
+			return verr_set(reterr, -ENODATA,
+					"%s %s: was truncated while in use, at "
+					"byte %" PRIu64,
+					f->what, f->path, off);
 		p += n;
 		off += (uint64_t)n;
 		len -= (size_t)n;
@@ -107,8 +110,9 @@ int boot_file_load(const struct boot_file *f, uint64_t off, uint64_t len, struct
 		return 0;
 	hva = gmem_ptr(ram, gpa, len);
 	if (!hva)
-		return verr_set(reterr, -EFAULT, "%s %s: %" PRIu64 " bytes at %#" PRIx64
-				" are not in guest RAM", f->what, f->path, len, gpa);
+		return verr_set(reterr, -EFAULT,
+				"%s %s: %" PRIu64 " bytes at %#" PRIx64 " are not in guest RAM",
+				f->what, f->path, len, gpa);
 	return boot_file_read(f, off, hva, (size_t)len, reterr);
 }
 
@@ -129,8 +133,10 @@ int boot_place_cmdline(const struct boot_env *e, size_t max, struct verr *reterr
 	if (max > PC_BOOT_CMDLINE_SIZE - 1)
 		max = PC_BOOT_CMDLINE_SIZE - 1;
 	if (len > max)
-		return verr_set(reterr, -E2BIG, "the kernel command line is %zu bytes long, "
-				"%s takes at most %zu", len, e->kernel->path, max);
+		return verr_set(reterr, -E2BIG,
+				"the kernel command line is %zu bytes long, "
+				"%s takes at most %zu",
+				len, e->kernel->path, max);
 	return boot_place(e, "command line", PC_BOOT_CMDLINE, e->cmdline, len + 1, reterr);
 }
 
@@ -148,9 +154,11 @@ int boot_place_initrd(const struct boot_env *e, uint64_t first, uint64_t last, u
 	first = ALIGN_UP(first, KIB(4));
 	end = MIN(last, e->layout->ram_low_size - 1) + 1;
 	if (end <= first || f->size > end - first || ALIGN_DOWN(end - f->size, KIB(4)) < first)
-		return verr_set(reterr, -EFBIG, "initrd %s: %" PRIu64 " KiB do not fit beside the "
+		return verr_set(reterr, -EFBIG,
+				"initrd %s: %" PRIu64 " KiB do not fit beside the "
 				"kernel, which leaves %" PRIu64 " KiB (give the guest more with "
-				"--memory)", f->path, (f->size + 1023) >> 10,
+				"--memory)",
+				f->path, (f->size + 1023) >> 10,
 				end > first ? (end - first) >> 10 : 0);
 	gpa = ALIGN_DOWN(end - f->size, KIB(4));
 	r = boot_file_load(f, 0, f->size, e->ram, gpa, reterr);

@@ -44,13 +44,13 @@ enum {
 	P_SIZE = 4096,
 };
 
-#define HDRS_MAGIC		UINT32_C(0x53726448)
-#define LOADED_HIGH		1
-#define XLF_KERNEL_64		1
-#define LOADER_UNDEFINED	0xff
-#define ENTRY_64		0x200
-#define CMDLINE_DEFAULT_MAX	255
-#define PROTOCOL_64		0x20c /* 2.12 brought xloadflags */
+#define HDRS_MAGIC	    UINT32_C(0x53726448)
+#define LOADED_HIGH	    1
+#define XLF_KERNEL_64	    1
+#define LOADER_UNDEFINED    0xff
+#define ENTRY_64	    0x200
+#define CMDLINE_DEFAULT_MAX 255
+#define PROTOCOL_64	    0x20c /* 2.12 brought xloadflags */
 
 bool bzimage_probe(const uint8_t *start, size_t len)
 {
@@ -76,12 +76,16 @@ static int read_header(const struct boot_file *f, struct bzimage *b, struct verr
 		return boot_file_bad(f, reterr, "is not a bzImage: no setup header");
 	b->protocol = get_le16(start + H_VERSION);
 	if (b->protocol < PROTOCOL_64)
-		return boot_file_bad(f, reterr, "boot protocol %u.%02u is too old, 2.12 is needed "
-				     "(Linux 3.8 or newer)", b->protocol >> 8, b->protocol & 0xff);
+		return boot_file_bad(f, reterr,
+				     "boot protocol %u.%02u is too old, 2.12 is needed "
+				     "(Linux 3.8 or newer)",
+				     b->protocol >> 8, b->protocol & 0xff);
 	end = H_MAGIC + start[H_JUMP + 1];
 	if (start[H_JUMP] != 0xeb || end < H_MIN_END || end > BZIMAGE_HDR_END)
-		return boot_file_bad(f, reterr, "its setup header ends at %#x, not between %#x and "
-				     "%#x", end, H_MIN_END, BZIMAGE_HDR_END);
+		return boot_file_bad(f, reterr,
+				     "its setup header ends at %#x, not between %#x and "
+				     "%#x",
+				     end, H_MIN_END, BZIMAGE_HDR_END);
 	b->hdr_len = end - BZIMAGE_HDR_FIRST;
 	return boot_file_read(f, BZIMAGE_HDR_FIRST, b->hdr, b->hdr_len, reterr);
 }
@@ -100,8 +104,10 @@ static int check_payload(const struct boot_file *f, struct bzimage *b, struct ve
 		return boot_file_bad(f, reterr, "is truncated: no kernel behind %u setup sectors",
 				     setup_sects);
 	if (there < promised)
-		return boot_file_bad(f, reterr, "is truncated: its header promises %" PRIu64
-				     " bytes of kernel, %" PRIu64 " are there", promised, there);
+		return boot_file_bad(f, reterr,
+				     "is truncated: its header promises %" PRIu64
+				     " bytes of kernel, %" PRIu64 " are there",
+				     promised, there);
 	return 0;
 }
 
@@ -112,18 +118,23 @@ static int check_placement(const struct boot_file *f, struct bzimage *b, struct 
 
 	b->init_size = get_le32(field(b, H_INIT_SIZE));
 	if (pref < MIB(1) || pref >= GIB(4))
-		return boot_file_bad(f, reterr, "its preferred address %#" PRIx64 " is not between "
-				     "1 MiB and 4 GiB", pref);
+		return boot_file_bad(f, reterr,
+				     "its preferred address %#" PRIx64 " is not between "
+				     "1 MiB and 4 GiB",
+				     pref);
 	b->load = pref;
 	if (*field(b, H_RELOCATABLE)) {
 		if (!IS_POW2(align) || align > GIB(1))
-			return boot_file_bad(f, reterr, "its alignment %#x is not a power of two "
-					     "up to 1 GiB", align);
+			return boot_file_bad(f, reterr,
+					     "its alignment %#x is not a power of two "
+					     "up to 1 GiB",
+					     align);
 		b->load = ALIGN_UP(pref, (uint64_t)align);
 	}
 	if (b->init_size < f->size - b->payload_off)
-		return boot_file_bad(f, reterr, "init_size %#x is less than its %" PRIu64
-				     " bytes of kernel", b->init_size, f->size - b->payload_off);
+		return boot_file_bad(f, reterr,
+				     "init_size %#x is less than its %" PRIu64 " bytes of kernel",
+				     b->init_size, f->size - b->payload_off);
 	return 0;
 }
 
@@ -168,7 +179,8 @@ static int place_page_tables(const struct boot_env *e, uint64_t *ret_cr3, struct
 		for (unsigned int i = 0; t == 1 && i < 4; i++)
 			put_le64(page + i * 8, (at + (2 + i) * 4096) | PRESENT_RW);
 		for (uint64_t i = 0; t >= 2 && i < 512; i++)
-			put_le64(page + i * 8, ((t - 2) * GIB(1) + i * MIB(2)) | PAGE_2M | PRESENT_RW);
+			put_le64(page + i * 8,
+				 ((t - 2) * GIB(1) + i * MIB(2)) | PAGE_2M | PRESENT_RW);
 		r = boot_place(e, "page tables", at + t * 4096, page, sizeof(page), reterr);
 		if (r < 0)
 			return r;
@@ -204,9 +216,11 @@ int bzimage_load(const struct bzimage *b, const struct boot_env *e, struct boot_
 	int r;
 
 	if (end > low)
-		return boot_file_bad(e->kernel, reterr, "needs RAM up to %" PRIu64 " MiB to unpack "
+		return boot_file_bad(e->kernel, reterr,
+				     "needs RAM up to %" PRIu64 " MiB to unpack "
 				     "itself, the guest has %" PRIu64 " MiB below 4 GiB (give it "
-				     "more with --memory)", (end + MIB(1) - 1) >> 20, low >> 20);
+				     "more with --memory)",
+				     (end + MIB(1) - 1) >> 20, low >> 20);
 	r = boot_place_initrd(e, end, b->initrd_addr_max, &initrd, reterr);
 	if (r == 0)
 		r = boot_place_cmdline(e, b->cmdline_max, reterr);

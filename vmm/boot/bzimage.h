@@ -21,11 +21,11 @@ struct boot_state;
 struct bzimage {
 	uint8_t hdr[BZIMAGE_HDR_END - BZIMAGE_HDR_FIRST]; /* the file's setup header */
 	size_t hdr_len;
-	uint16_t protocol;	 /* 0x20f is 2.15 */
-	uint64_t payload_off;	 /* in the file: the protected-mode kernel, to its end */
-	uint64_t load;		 /* gpa it is put at */
-	uint32_t init_size;	 /* RAM it needs from there on */
-	uint32_t cmdline_max;	 /* bytes, terminator not counted */
+	uint16_t protocol;	  /* 0x20f is 2.15 */
+	uint64_t payload_off;	  /* in the file: the protected-mode kernel, to its end */
+	uint64_t load;		  /* gpa it is put at */
+	uint32_t init_size;	  /* RAM it needs from there on */
+	uint32_t cmdline_max;	  /* bytes, terminator not counted */
 	uint32_t initrd_addr_max; /* highest address of the initrd's last byte */
 };
 

@@ -63,9 +63,10 @@ int cmdline_build(const struct pc_layout *l, const char *user, char **ret, struc
 		user = "";
 	for (const char *p = user; *p; p++)
 		if (iscntrl((unsigned char)*p) && *p != '\t')
-			return verr_set(reterr, -EINVAL, "--cmdline: control character %#x at "
-					"position %zu", (unsigned int)(unsigned char)*p,
-					(size_t)(p - user));
+			return verr_set(reterr, -EINVAL,
+					"--cmdline: control character %#x at "
+					"position %zu",
+					(unsigned int)(unsigned char)*p, (size_t)(p - user));
 	if (l->has_serial && !line_sets(user, "console"))
 		console = "console=ttyS0";
 	if (asprintf(&line, "%s%s%s", console, *console && *user ? " " : "", user) < 0)

@@ -10,14 +10,14 @@
 #include "vmm/dev/devs.h"
 
 /* PCI Firmware Specification 3.3, 4.5.1. */
-#define OSC_PCI_UUID	      "33db4d5b-1ff7-401c-9657-7441c03dd766"
-#define OSC_UNKNOWN_UUID      0x04
-#define OSC_UNKNOWN_REVISION  0x08
-#define OSC_MASKED	      0x10
-#define OSC_NATIVE_HOTPLUG    0x01
-#define OSC_NATIVE_PME	      0x04
-#define OSC_NATIVE_AER	      0x08
-#define OSC_CAP_STRUCTURE     0x10
+#define OSC_PCI_UUID	     "33db4d5b-1ff7-401c-9657-7441c03dd766"
+#define OSC_UNKNOWN_UUID     0x04
+#define OSC_UNKNOWN_REVISION 0x08
+#define OSC_MASKED	     0x10
+#define OSC_NATIVE_HOTPLUG   0x01
+#define OSC_NATIVE_PME	     0x04
+#define OSC_NATIVE_AER	     0x08
+#define OSC_CAP_STRUCTURE    0x10
 /* Not SHPC (0x02): no bridge of ours has one. */
 #define OSC_GRANTED (OSC_NATIVE_HOTPLUG | OSC_NATIVE_PME | OSC_NATIVE_AER | OSC_CAP_STRUCTURE)
 

@@ -51,8 +51,10 @@ int e820_build(const struct pc_layout *l, struct e820 *ret, struct verr *reterr)
 		uint64_t next = i + 1 < m.n ? m.e[i + 1].addr : UINT64_MAX;
 
 		if (m.e[i].size == 0 || m.e[i].size > next - m.e[i].addr)
-			return verr_set(reterr, -EINVAL, "memory map: the entry at %#" PRIx64
-					" is empty or overlaps the next", m.e[i].addr);
+			return verr_set(reterr, -EINVAL,
+					"memory map: the entry at %#" PRIx64
+					" is empty or overlaps the next",
+					m.e[i].addr);
 	}
 	*ret = m;
 	return 0;

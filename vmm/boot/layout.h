@@ -49,9 +49,10 @@ struct pc_layout {
 	struct range mmio32; /* PCI memory window below 4 GiB */
 	struct range mmio64; /* above; only if has_mmio64 */
 	bool has_mmio64;
-	struct range pio; /* PCI I/O window within 0..0xffff; 0xcf8..0xcff are left out of it for you */
+	struct range
+		pio; /* PCI I/O window within 0..0xffff; 0xcf8..0xcff are left out of it for you */
 
-	uint64_t ecam_base;	/* 1 MiB per bus; aligned to that */
+	uint64_t ecam_base;	 /* 1 MiB per bus; aligned to that */
 	unsigned int ecam_buses; /* 1..256 */
 
 	uint32_t lapic_base;  /* 0xfee00000 */

@@ -20,14 +20,14 @@
 #include "vmm/boot/gdt.h"
 #include "vmm/boot/layout.h"
 
-#define PHDRS_MAX	    64
-#define NOTES_MAX	    KIB(64)
-#define XEN_PHYS32_ENTRY    18 /* note type: 32-bit physical entry point */
-#define START_INFO_MAGIC    UINT32_C(0x336ec578)
-#define START_INFO_VERSION  1
-#define START_INFO_SIZE	    56
-#define MODULE_ENTRY_SIZE   32
-#define LINUX_CMDLINE_MAX   2047 /* what Linux keeps of a PVH command line, silently */
+#define PHDRS_MAX	   64
+#define NOTES_MAX	   KIB(64)
+#define XEN_PHYS32_ENTRY   18 /* note type: 32-bit physical entry point */
+#define START_INFO_MAGIC   UINT32_C(0x336ec578)
+#define START_INFO_VERSION 1
+#define START_INFO_SIZE	   56
+#define MODULE_ENTRY_SIZE  32
+#define LINUX_CMDLINE_MAX  2047 /* what Linux keeps of a PVH command line, silently */
 
 VV_STATIC_ASSERT(START_INFO_SIZE + MODULE_ENTRY_SIZE + E820_MAX * E820_PVH_ENTRY_SIZE <= 4096,
 		 "start info fits its page");
@@ -69,13 +69,17 @@ static int check_header(const struct boot_file *f, const Elf64_Ehdr *h, struct v
 		return boot_file_bad(f, reterr, "is an ELF for %s, an x86-64 kernel is needed",
 				     machine);
 	if (h->e_machine != EM_X86_64)
-		return boot_file_bad(f, reterr, "is an ELF for machine %u, an x86-64 kernel is "
-				     "needed", h->e_machine);
+		return boot_file_bad(f, reterr,
+				     "is an ELF for machine %u, an x86-64 kernel is "
+				     "needed",
+				     h->e_machine);
 	if (h->e_ident[EI_CLASS] != ELFCLASS64)
 		return boot_file_bad(f, reterr, "is a 32-bit ELF, a 64-bit one is needed");
 	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
-		return boot_file_bad(f, reterr, "is an ELF of type %u, not an executable (a module "
-				     "or object file?)", h->e_type);
+		return boot_file_bad(f, reterr,
+				     "is an ELF of type %u, not an executable (a module "
+				     "or object file?)",
+				     h->e_type);
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phnum == 0)
 		return boot_file_bad(f, reterr, "has no ELF program headers");
 	if (h->e_phnum > PHDRS_MAX)
@@ -91,25 +95,33 @@ static int add_segment(const struct boot_file *f, const Elf64_Phdr *ph, struct p
 	unsigned int at = p->n_seg;
 
 	if (ph->p_filesz > ph->p_memsz)
-		return boot_file_bad(f, reterr, "segment at %#" PRIx64 " has more bytes in the file "
-				     "than in memory", ph->p_paddr);
+		return boot_file_bad(f, reterr,
+				     "segment at %#" PRIx64 " has more bytes in the file "
+				     "than in memory",
+				     ph->p_paddr);
 	if (ph->p_memsz == 0)
 		return 0;
 	if (ph->p_offset > f->size || ph->p_filesz > f->size - ph->p_offset)
-		return boot_file_bad(f, reterr, "is truncated: segment at %#" PRIx64 " needs %" PRIu64
+		return boot_file_bad(f, reterr,
+				     "is truncated: segment at %#" PRIx64 " needs %" PRIu64
 				     " bytes from %" PRIu64 ", the file ends at %" PRIu64,
 				     ph->p_paddr, ph->p_filesz, ph->p_offset, f->size);
 	if (!range_make(ph->p_paddr, ph->p_memsz, &r) || r.last >= GIB(4))
-		return boot_file_bad(f, reterr, "segment at %#" PRIx64 " of %#" PRIx64 " bytes does "
-				     "not end below 4 GiB", ph->p_paddr, ph->p_memsz);
+		return boot_file_bad(f, reterr,
+				     "segment at %#" PRIx64 " of %#" PRIx64 " bytes does "
+				     "not end below 4 GiB",
+				     ph->p_paddr, ph->p_memsz);
 	if (r.first < MIB(1))
-		return boot_file_bad(f, reterr, "segment at %#" PRIx64 " is below 1 MiB, where boot "
-				     "data goes", ph->p_paddr);
+		return boot_file_bad(f, reterr,
+				     "segment at %#" PRIx64 " is below 1 MiB, where boot "
+				     "data goes",
+				     ph->p_paddr);
 	for (unsigned int i = 0; i < p->n_seg; i++) {
 		range_make(p->seg[i].gpa, p->seg[i].memsz, &old);
 		if (range_overlaps(r, old))
-			return boot_file_bad(f, reterr, "segments at %#" PRIx64 " and %#" PRIx64
-					     " overlap", p->seg[i].gpa, ph->p_paddr);
+			return boot_file_bad(f, reterr,
+					     "segments at %#" PRIx64 " and %#" PRIx64 " overlap",
+					     p->seg[i].gpa, ph->p_paddr);
 	}
 	if (p->n_seg == PVH_SEGMENTS_MAX)
 		return boot_file_bad(f, reterr, "has more than %d segments", PVH_SEGMENTS_MAX);
@@ -162,8 +174,10 @@ static int read_notes(const struct boot_file *f, const Elf64_Phdr *ph, uint32_t 
 	if (ph->p_filesz == 0)
 		return 0;
 	if (ph->p_filesz > max)
-		return boot_file_bad(f, reterr, "has %" PRIu64 " bytes of ELF notes, at most %zu are "
-				     "read", ph->p_filesz, max);
+		return boot_file_bad(f, reterr,
+				     "has %" PRIu64 " bytes of ELF notes, at most %zu are "
+				     "read",
+				     ph->p_filesz, max);
 	buf = malloc(ph->p_filesz);
 	if (!buf)
 		return verr_set(reterr, -ENOMEM, "kernel %s: out of memory", f->path);
@@ -200,13 +214,14 @@ int pvh_parse(const struct boot_file *f, struct pvh *ret, struct verr *reterr)
 	if (p.n_seg == 0)
 		return boot_file_bad(f, reterr, "has no loadable ELF segment");
 	if (!noted)
-		return boot_file_bad(f, reterr, "has no PVH entry note (a Linux kernel needs "
+		return boot_file_bad(f, reterr,
+				     "has no PVH entry note (a Linux kernel needs "
 				     "CONFIG_PVH=y; or use its bzImage)");
 	for (unsigned int i = 0; i < p.n_seg; i++)
 		inside |= p.entry >= p.seg[i].gpa && p.entry - p.seg[i].gpa < p.seg[i].memsz;
 	if (!inside)
-		return boot_file_bad(f, reterr, "its PVH entry point %#x is in none of its segments",
-				     p.entry);
+		return boot_file_bad(f, reterr,
+				     "its PVH entry point %#x is in none of its segments", p.entry);
 	*ret = p;
 	return 0;
 }
@@ -225,8 +240,8 @@ static int place_segments(const struct pvh *p, const struct boot_env *e, struct 
 			continue;
 		rest = gmem_ptr(e->ram, s->gpa + s->filesz, s->memsz - s->filesz);
 		if (!rest)
-			return boot_file_bad(e->kernel, reterr, "segment at %#" PRIx64
-					     " is not in guest RAM", s->gpa);
+			return boot_file_bad(e->kernel, reterr,
+					     "segment at %#" PRIx64 " is not in guest RAM", s->gpa);
 		memset(rest, 0, s->memsz - s->filesz);
 	}
 	return 0;
@@ -261,7 +276,8 @@ int pvh_load(const struct pvh *p, const struct boot_env *e, struct boot_state *r
 	int r;
 
 	if (p->end > low)
-		return boot_file_bad(e->kernel, reterr, "needs RAM up to %" PRIu64 " MiB, the guest "
+		return boot_file_bad(e->kernel, reterr,
+				     "needs RAM up to %" PRIu64 " MiB, the guest "
 				     "has %" PRIu64 " MiB below 4 GiB (give it more with --memory)",
 				     (p->end + MIB(1) - 1) >> 20, low >> 20);
 	r = boot_place_initrd(e, p->end, low - 1, &initrd, reterr);

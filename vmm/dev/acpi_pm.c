@@ -44,11 +44,15 @@ static void pm_write(void *opaque, uint64_t off, uint64_t val, unsigned int size
 	if ((val & SLP_TYP_MASK) >> SLP_TYP_SHIFT == ACPI_PM_SLP_TYP_S5)
 		dev_event(&s->dev, PLATFORM_POWER_OFF, "the guest powered off (ACPI S5)");
 	else
-		guest_warn("sleep type %u does not exist", (unsigned int)s->control >> SLP_TYP_SHIFT);
+		guest_warn("sleep type %u does not exist",
+			   (unsigned int)s->control >> SLP_TYP_SHIFT);
 }
 
 static const struct io_region_ops pm_io_ops = {
-	.read = pm_read, .write = pm_write, .min = 1, .max = 1,
+	.read = pm_read,
+	.write = pm_write,
+	.min = 1,
+	.max = 1,
 };
 
 static void pm_reset(struct dev *d)
@@ -83,12 +87,16 @@ static void pm_free(struct dev *d)
 }
 
 static const struct dev_ops pm_ops = {
-	.realize = pm_realize, .unrealize = pm_unrealize, .reset = pm_reset,
+	.realize = pm_realize,
+	.unrealize = pm_unrealize,
+	.reset = pm_reset,
 };
 
 const struct dev_type acpi_pm_type = {
-	.t = { .name = "acpi-pm", .category = "platform",
-	       .desc = "ACPI sleep and reset registers", .cfg_size = sizeof(struct acpi_pm_cfg) },
+	.t = { .name = "acpi-pm",
+	       .category = "platform",
+	       .desc = "ACPI sleep and reset registers",
+	       .cfg_size = sizeof(struct acpi_pm_cfg) },
 	.ops = &pm_ops,
 	.alloc = pm_alloc,
 	.free = pm_free,

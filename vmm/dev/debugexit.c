@@ -34,7 +34,10 @@ static void exit_write(void *opaque, uint64_t off, uint64_t val, unsigned int si
 
 /* Any width is one write: the value counts as a whole. */
 static const struct io_region_ops exit_io_ops = {
-	.read = exit_read, .write = exit_write, .min = 1, .max = 4,
+	.read = exit_read,
+	.write = exit_write,
+	.min = 1,
+	.max = 4,
 };
 
 static int exit_realize(struct dev *d, struct verr *reterr)
@@ -73,8 +76,10 @@ static const struct prop exit_props[] = {
 };
 
 const struct dev_type debugexit_type = {
-	.t = { .name = "debug-exit", .category = "debugging",
-	       .desc = "a port that ends the virtual machine", .props = exit_props,
+	.t = { .name = "debug-exit",
+	       .category = "debugging",
+	       .desc = "a port that ends the virtual machine",
+	       .props = exit_props,
 	       .cfg_size = sizeof(struct debugexit_cfg) },
 	.ops = &exit_ops,
 	.alloc = exit_alloc,

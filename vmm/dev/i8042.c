@@ -16,11 +16,11 @@
 #define STATUS_AUX     0x20
 #define STATUS_TIMEOUT 0x40 /* the device did not answer */
 
-#define CTR_KBD_IRQ    0x01
-#define CTR_SYSTEM     0x04
-#define CTR_KBD_OFF    0x10
-#define CTR_AUX_OFF    0x20
-#define CTR_TRANSLATE  0x40
+#define CTR_KBD_IRQ   0x01
+#define CTR_SYSTEM    0x04
+#define CTR_KBD_OFF   0x10
+#define CTR_AUX_OFF   0x20
+#define CTR_TRANSLATE 0x40
 
 enum {
 	CMD_READ_CTR = 0x20,
@@ -49,7 +49,8 @@ enum {
 struct i8042 {
 	struct dev dev;
 	struct io_region data_io, cmd_io;
-	uint8_t ctr, pending; /* pending: command that waits for its operand at the data port, or 0 */
+	uint8_t ctr,
+		pending; /* pending: command that waits for its operand at the data port, or 0 */
 	uint8_t out, out_status; /* output buffer, and the status bits that go with it */
 	bool last_was_cmd;
 	bool line;
@@ -128,7 +129,8 @@ static void data(struct i8042 *s, uint8_t v)
 	s->pending = 0;
 	switch (cmd) {
 	case CMD_WRITE_CTR:
-		s->ctr = (v & (CTR_KBD_IRQ | CTR_SYSTEM | CTR_KBD_OFF | CTR_TRANSLATE)) | CTR_AUX_OFF;
+		s->ctr = (v & (CTR_KBD_IRQ | CTR_SYSTEM | CTR_KBD_OFF | CTR_TRANSLATE)) |
+			 CTR_AUX_OFF;
 		break;
 	case CMD_WRITE_OUTPUT:
 		if (!(v & OUTPUT_RESET))
@@ -172,7 +174,8 @@ static uint64_t cmd_read(void *opaque, uint64_t off, unsigned int size)
 
 	(void)off;
 	(void)size;
-	return (uint64_t)(s->out_status | STATUS_UNLOCK | (s->ctr & CTR_SYSTEM ? STATUS_SYSTEM : 0) |
+	return (uint64_t)(s->out_status | STATUS_UNLOCK |
+			  (s->ctr & CTR_SYSTEM ? STATUS_SYSTEM : 0) |
 			  (s->last_was_cmd ? STATUS_CMD : 0));
 }
 
@@ -188,11 +191,17 @@ static void cmd_write(void *opaque, uint64_t off, uint64_t val, unsigned int siz
 }
 
 static const struct io_region_ops data_ops = {
-	.read = data_read, .write = data_write, .min = 1, .max = 1,
+	.read = data_read,
+	.write = data_write,
+	.min = 1,
+	.max = 1,
 };
 
 static const struct io_region_ops cmd_ops = {
-	.read = cmd_read, .write = cmd_write, .min = 1, .max = 1,
+	.read = cmd_read,
+	.write = cmd_write,
+	.min = 1,
+	.max = 1,
 };
 
 static void i8042_reset(struct dev *d)
@@ -242,11 +251,14 @@ static void i8042_free(struct dev *d)
 }
 
 static const struct dev_ops i8042_ops = {
-	.realize = i8042_realize, .unrealize = i8042_unrealize, .reset = i8042_reset,
+	.realize = i8042_realize,
+	.unrealize = i8042_unrealize,
+	.reset = i8042_reset,
 };
 
 const struct dev_type i8042_type = {
-	.t = { .name = "i8042", .category = "platform",
+	.t = { .name = "i8042",
+	       .category = "platform",
 	       .desc = "keyboard controller without keyboard, for the reset line" },
 	.ops = &i8042_ops,
 	.alloc = i8042_alloc,

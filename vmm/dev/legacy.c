@@ -82,13 +82,22 @@ static void port_a_write(void *opaque, uint64_t off, uint64_t val, unsigned int 
 }
 
 static const struct io_region_ops ignore_ops = {
-	.read = zero_read, .write = ignore_write, .min = 1, .max = 1,
+	.read = zero_read,
+	.write = ignore_write,
+	.min = 1,
+	.max = 1,
 };
 static const struct io_region_ops port_b_ops = {
-	.read = port_b_read, .write = port_b_write, .min = 1, .max = 1,
+	.read = port_b_read,
+	.write = port_b_write,
+	.min = 1,
+	.max = 1,
 };
 static const struct io_region_ops port_a_ops = {
-	.read = port_a_read, .write = port_a_write, .min = 1, .max = 1,
+	.read = port_a_read,
+	.write = port_a_write,
+	.min = 1,
+	.max = 1,
 };
 
 static const struct {
@@ -124,7 +133,8 @@ static int legacy_realize(struct dev *d, struct verr *reterr)
 	for (unsigned int i = 0; i < N_REGIONS; i++) {
 		int r;
 
-		s->io[i] = (struct io_region){ .name = regions[i].name, .ops = regions[i].ops,
+		s->io[i] = (struct io_region){ .name = regions[i].name,
+					       .ops = regions[i].ops,
 					       .opaque = s };
 		r = aspace_map(d->plat->pio, &s->io[i], regions[i].port, regions[i].n, reterr);
 		if (r < 0) {
@@ -148,11 +158,14 @@ static void legacy_free(struct dev *d)
 }
 
 static const struct dev_ops legacy_ops = {
-	.realize = legacy_realize, .unrealize = legacy_unrealize, .reset = legacy_reset,
+	.realize = legacy_realize,
+	.unrealize = legacy_unrealize,
+	.reset = legacy_reset,
 };
 
 const struct dev_type legacy_type = {
-	.t = { .name = "legacy", .category = "platform",
+	.t = { .name = "legacy",
+	       .category = "platform",
 	       .desc = "ports that PC kernels touch unasked" },
 	.ops = &legacy_ops,
 	.alloc = legacy_alloc,

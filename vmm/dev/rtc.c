@@ -22,11 +22,11 @@ enum {
 	R_B = 0x0b,
 	R_C = 0x0c,
 	R_D = 0x0d,
-	R_BASE_KIB = 0x15,     /* and 0x16: KiB below 640 KiB */
-	R_EXT_KIB = 0x17,      /* and 0x18: KiB above 1 MiB, at most 64 MiB */
-	R_EXT_KIB_2 = 0x30,    /* the same again */
-	R_EXT_64K = 0x34,      /* and 0x35: 64 KiB units above 16 MiB */
-	R_HIGH_64K = 0x5b,     /* to 0x5d: 64 KiB units above 4 GiB */
+	R_BASE_KIB = 0x15,  /* and 0x16: KiB below 640 KiB */
+	R_EXT_KIB = 0x17,   /* and 0x18: KiB above 1 MiB, at most 64 MiB */
+	R_EXT_KIB_2 = 0x30, /* the same again */
+	R_EXT_64K = 0x34,   /* and 0x35: 64 KiB units above 16 MiB */
+	R_HIGH_64K = 0x5b,  /* to 0x5d: 64 KiB units above 4 GiB */
 	CMOS_SIZE = 128,
 };
 
@@ -45,7 +45,7 @@ struct rtc {
 	struct dev dev;
 	struct io_region io;
 	uint8_t index;
-	int64_t offset_ns; /* guest time - host time */
+	int64_t offset_s; /* guest time - host time: the fraction of the second is the host's */
 	uint8_t ram[CMOS_SIZE];
 };
 
@@ -57,24 +57,19 @@ static int64_t host_now_ns(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
-static int64_t guest_now_ns(const struct rtc *s)
+/* The guest's whole seconds since the epoch; *ret_rest is what is past them, in ns. */
+static int64_t guest_now(const struct rtc *s, int64_t *ret_rest)
 {
 	const struct rtc_cfg *c = s->dev.cfg;
-
-	return (c->now_ns ? c->now_ns() : host_now_ns()) + s->offset_ns;
-}
-
-/* Whole seconds and the rest, also before the epoch. */
-static int64_t split_ns(int64_t ns, int64_t *ret_rest)
-{
-	int64_t s = ns / NS_PER_S;
+	int64_t ns = c->now_ns ? c->now_ns() : host_now_ns();
+	int64_t seconds = ns / NS_PER_S;
 
 	*ret_rest = ns % NS_PER_S;
-	if (*ret_rest < 0) {
+	if (*ret_rest < 0) { /* before the epoch */
 		*ret_rest += NS_PER_S;
-		s--;
+		seconds--;
 	}
-	return s;
+	return seconds + s->offset_s;
 }
 
 static uint8_t encode(const struct rtc *s, int v)
@@ -107,21 +102,21 @@ static int decode_hours(const struct rtc *s, uint8_t v)
 static void latch_time(struct rtc *s)
 {
 	int64_t rest;
-	time_t t = (time_t)split_ns(guest_now_ns(s), &rest);
+	time_t t = (time_t)guest_now(s, &rest);
 	struct tm tm;
 
 	if (!gmtime_r(&t, &tm))
 		return; /* a year beyond int: the registers keep what they had */
+	int year = tm.tm_year + 1900;
 	s->ram[R_SECONDS] = encode(s, tm.tm_sec);
 	s->ram[R_MINUTES] = encode(s, tm.tm_min);
 	s->ram[R_HOURS] = encode_hours(s, tm.tm_hour);
 	s->ram[R_WEEKDAY] = encode(s, tm.tm_wday + 1);
 	s->ram[R_DAY] = encode(s, tm.tm_mday);
 	s->ram[R_MONTH] = encode(s, tm.tm_mon + 1);
-	s->ram[R_YEAR] = encode(s, tm.tm_year % 100);
+	s->ram[R_YEAR] = encode(s, year % 100);
 	/* Firmware's convention, always BCD. */
-	s->ram[RTC_CENTURY] = (uint8_t)((tm.tm_year / 100 + 19) / 10 % 10 << 4 |
-					(tm.tm_year / 100 + 19) % 10);
+	s->ram[RTC_CENTURY] = (uint8_t)(year / 1000 % 10 << 4 | year / 100 % 10);
 }
 
 /* The guest's registers become the time: an offset. Values out of range are normalised. */
@@ -138,12 +133,7 @@ static void set_time(struct rtc *s)
 	};
 	int64_t rest;
 
-	split_ns(guest_now_ns(s), &rest); /* the divider chain goes on */
-	/* Centuries 0 to 99 or so: at most some 10^11 s, which fits in 64 bits of ns only for the
-	 * years 1678 to 2262. Outside, the clock keeps its old time. */
-	if (tm.tm_year < 1700 - 1900 || tm.tm_year > 2250 - 1900)
-		return;
-	s->offset_ns += (int64_t)timegm(&tm) * NS_PER_S + rest - guest_now_ns(s);
+	s->offset_s += (int64_t)timegm(&tm) - guest_now(s, &rest);
 }
 
 static bool is_time(uint8_t reg)
@@ -160,7 +150,7 @@ static uint8_t read_reg(struct rtc *s, uint8_t reg)
 	if (is_time(reg) && !stopped)
 		latch_time(s);
 	if (reg == R_A) {
-		split_ns(guest_now_ns(s), &rest);
+		guest_now(s, &rest);
 		return s->ram[R_A] | (!stopped && rest >= NS_PER_S - UIP_LEAD_NS ? A_UIP : 0);
 	}
 	if (reg == R_C)
@@ -215,7 +205,10 @@ static void rtc_write(void *opaque, uint64_t off, uint64_t val, unsigned int siz
 }
 
 static const struct io_region_ops rtc_io_ops = {
-	.read = rtc_read, .write = rtc_write, .min = 1, .max = 1,
+	.read = rtc_read,
+	.write = rtc_write,
+	.min = 1,
+	.max = 1,
 };
 
 static void put16(struct rtc *s, unsigned int reg, uint64_t v)
@@ -278,11 +271,15 @@ static void rtc_free(struct dev *d)
 }
 
 static const struct dev_ops rtc_ops = {
-	.realize = rtc_realize, .unrealize = rtc_unrealize, .reset = rtc_reset,
+	.realize = rtc_realize,
+	.unrealize = rtc_unrealize,
+	.reset = rtc_reset,
 };
 
 const struct dev_type rtc_type = {
-	.t = { .name = "rtc", .category = "platform", .desc = "MC146818 clock and CMOS memory",
+	.t = { .name = "rtc",
+	       .category = "platform",
+	       .desc = "MC146818 clock and CMOS memory",
 	       .cfg_size = sizeof(struct rtc_cfg) },
 	.ops = &rtc_ops,
 	.alloc = rtc_alloc,

@@ -343,7 +343,10 @@ static void serial_write(void *opaque, uint64_t off, uint64_t val, unsigned int 
 }
 
 static const struct io_region_ops serial_io_ops = {
-	.read = serial_read, .write = serial_write, .min = 1, .max = 1,
+	.read = serial_read,
+	.write = serial_write,
+	.min = 1,
+	.max = 1,
 };
 
 static size_t front_room(void *opaque)
@@ -373,7 +376,9 @@ static void front_drained(void *opaque)
 }
 
 static const struct chardev_front serial_front = {
-	.room = front_room, .receive = front_receive, .drained = front_drained,
+	.room = front_room,
+	.receive = front_receive,
+	.drained = front_drained,
 };
 
 static void serial_reset(struct dev *d)
@@ -426,11 +431,15 @@ static void serial_free(struct dev *d)
 }
 
 static const struct dev_ops serial_ops = {
-	.realize = serial_realize, .unrealize = serial_unrealize, .reset = serial_reset,
+	.realize = serial_realize,
+	.unrealize = serial_unrealize,
+	.reset = serial_reset,
 };
 
 const struct dev_type serial_type = {
-	.t = { .name = "serial", .category = "platform", .desc = "16550A serial port",
+	.t = { .name = "serial",
+	       .category = "platform",
+	       .desc = "16550A serial port",
 	       .cfg_size = sizeof(struct serial_cfg) },
 	.ops = &serial_ops,
 	.alloc = serial_alloc,

@@ -127,7 +127,8 @@ static void test_legacy_ports_answer_without_waiting(void **state)
 
 	(void)state;
 	assert_int_equal(rec_in(&p, 0x42, 1), 0);
-	assert_int_equal(rec_in(&p, 0x61, 1) & 0xc0, 0); /* neither parity error nor channel check */
+	assert_int_equal(rec_in(&p, 0x61, 1) & 0xc0,
+			 0); /* neither parity error nor channel check */
 	a = rec_in(&p, 0x61, 1);
 	b = rec_in(&p, 0x61, 1);
 	assert_int_equal((a ^ b) & 0x10, 0x10); /* refresh toggles */

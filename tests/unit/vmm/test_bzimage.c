@@ -103,8 +103,9 @@ static void test_good_image_is_placed_as_the_protocol_says(void **state)
 		assert_memory_equal(fixture_at(&ram, 0x1000000, FIXTURE_BZ_PAYLOAD),
 				    img.buf + FIXTURE_BZ_PAYLOAD_OFF, FIXTURE_BZ_PAYLOAD);
 		check_boot_params(&ram, &img, sizeof(initrd));
-		assert_memory_equal(fixture_at(&ram, get_le32(fixture_at(&ram, 0x7218, 4)),
-					       sizeof(initrd)), initrd, sizeof(initrd));
+		assert_memory_equal(
+			fixture_at(&ram, get_le32(fixture_at(&ram, 0x7218, 4)), sizeof(initrd)),
+			initrd, sizeof(initrd));
 		for (uint64_t va = 0; va < GIB(4); va += MIB(2) * 17 + 5)
 			assert_int_equal(translate(&ram, bs.cr3, va), va);
 		assert_int_equal(get_le64(fixture_at(&ram, bs.gdt_gpa + 0x10, 8)),
@@ -265,7 +266,9 @@ static const struct {
 	const char *says;
 } others[] = {
 	{ "\x1f\x8b\x08", 3, "is gzip-compressed (gunzip it first)" },
-	{ "\xfd" "7zXZ\0", 6, "is xz-compressed" },
+	{ "\xfd"
+	  "7zXZ\0",
+	  6, "is xz-compressed" },
 	{ "\x28\xb5\x2f\xfd", 4, "is zstd-compressed" },
 	{ "BZh9", 4, "is bzip2-compressed" },
 	{ "070701000", 9, "is a cpio archive" },

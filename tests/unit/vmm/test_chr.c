@@ -44,7 +44,9 @@ static void front_drained(void *opaque)
 }
 
 static const struct chardev_front front = {
-	.room = front_room, .receive = front_receive, .drained = front_drained,
+	.room = front_room,
+	.receive = front_receive,
+	.drained = front_drained,
 };
 
 static int setup(void **state)
@@ -108,7 +110,8 @@ static void test_help_lists_every_row(void **state)
 	(void)state;
 	chr_help(f);
 	fclose(f);
-	assert_string_equal(text,
+	assert_string_equal(
+		text,
 		"  file:PATH        output into a file, no input\n"
 		"  none             no serial port\n"
 		"  null             a port whose output is dropped\n"

@@ -31,7 +31,7 @@
 #define QUIT_STATUS 7
 #define WAIT_MS	    5000
 
-/* ---- the worker: a back end whose front answers in capitals ---------------------------------- */
+/* ---- the worker: a back end whose front answers in capitals ---- */
 
 struct worker {
 	struct loop *loop;
@@ -72,7 +72,9 @@ static void front_drained(void *opaque)
 }
 
 static const struct chardev_front front = {
-	.room = front_room, .receive = front_receive, .drained = front_drained,
+	.room = front_room,
+	.receive = front_receive,
+	.drained = front_drained,
 };
 
 static void on_quit(void *opaque, const char *why)
@@ -138,7 +140,7 @@ static int worker_main(enum mode mode)
 	return status;
 }
 
-/* ---- the shell and the test's side ------------------------------------------------------------ */
+/* ---- the shell and the test's side ---- */
 
 struct term {
 	int master;
@@ -202,7 +204,7 @@ static void shell_main(const char *slave, enum mode mode, bool foreground, int s
 static int read_int(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int v;
+	int v = -1;
 
 	if (poll(&p, 1, WAIT_MS) != 1 || read(fd, &v, sizeof(v)) != sizeof(v))
 		fail_msg("no word from the shell");
@@ -362,7 +364,8 @@ static void test_every_killing_signal_restores_the_terminal(void **state)
 		expect_raw(&t, true);
 		kill(t.worker, sigs[i]);
 		st = read_int(t.status_fd);
-		assert_true(WIFSIGNALED(st) || WEXITSTATUS(st) != 0); /* a sanitizer exits instead */
+		assert_true(WIFSIGNALED(st) ||
+			    WEXITSTATUS(st) != 0); /* a sanitizer exits instead */
 		if (WIFSIGNALED(st)) {
 			assert_int_equal(WTERMSIG(st), sigs[i]);
 			expect_raw(&t, false);
@@ -429,7 +432,7 @@ static void test_hangup_of_the_terminal_ends_input_only(void **state)
 	term_close(&t);
 }
 
-/* ---- without a terminal ------------------------------------------------------------------------ */
+/* ---- without a terminal ---- */
 
 /* Runs a worker with these as standard input and output (given over), returns its wait status. */
 static int run_worker(enum mode mode, int in, int out)
@@ -484,7 +487,8 @@ static void test_end_of_input_never_ends_the_machine(void **state)
 			assert_int_equal(write(in[0], "xy", 2), 2);
 			lseek(in[0], 0, SEEK_SET);
 		} else {
-			in[0] = open("/dev/null", !strcmp(inputs[i], "closed") ? O_WRONLY : O_RDONLY);
+			in[0] = open("/dev/null",
+				     !strcmp(inputs[i], "closed") ? O_WRONLY : O_RDONLY);
 		}
 		assert_int_equal(run_worker(TICK, in[0], out[1]), 0);
 		read_all(out[0], got, sizeof(got));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vmm/boot/e820.c and layout.c: the memory map, its encodings, and layouts that don't hang together.
+// vmm/boot/e820.c and layout.c: the memory map, its encodings, and layouts that contradict
+// themselves.
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,11 +94,16 @@ static void test_bad_layouts_are_named(void **state)
 		const char *says;
 		int what;
 	} cases[] = {
-		{ "overlaps low RAM", 0 },	{ "multiple of 4 KiB", 1 },
-		{ "is not between 2 MiB", 2 },	{ "ECAM at 0xe0080000", 3 },
-		{ "reserved range", 4 },	{ "64-bit PCI window", 5 },
-		{ "PCI I/O window", 6 },	{ "slot 31 pin INTD on GSI 24", 7 },
-		{ "no vCPU", 8 },		{ "is backwards", 9 },
+		{ "overlaps low RAM", 0 },
+		{ "multiple of 4 KiB", 1 },
+		{ "is not between 2 MiB", 2 },
+		{ "ECAM at 0xe0080000", 3 },
+		{ "reserved range", 4 },
+		{ "64-bit PCI window", 5 },
+		{ "PCI I/O window", 6 },
+		{ "slot 31 pin INTD on GSI 24", 7 },
+		{ "no vCPU", 8 },
+		{ "is backwards", 9 },
 		{ "is empty or wraps", 10 },
 	};
 

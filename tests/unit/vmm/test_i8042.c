@@ -96,7 +96,7 @@ static void test_probe_as_linux_does_it_never_waits(void **state)
 	uint8_t ctr = answer(f);
 	cmd(f, 0x60);
 	data(f, (uint8_t)(ctr | 0x10));
-	/* The second port: loop comes back, but not from it; its test fails; it can't be enabled. */
+	/* The second port: loop comes back, but not from it; its test fails; it stays off. */
 	cmd(f, 0xd3);
 	data(f, 0x5a);
 	assert_int_equal(status(f) & 0x21, 0x01);

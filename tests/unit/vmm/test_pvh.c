@@ -72,10 +72,10 @@ static void test_good_kernel_is_placed_as_pvh_says(void **state)
 		assert_int_equal(boot_load(src, &l, &ram.gmem, &bs, &e), 0);
 		assert_int_equal(bs.mode, BOOT_PVH32);
 		assert_int_equal(bs.rip, FIXTURE_ELF_ENTRY);
-		assert_memory_equal(fixture_at(&ram, 0x100000, 0x1000),
-				    img.buf + FIXTURE_ELF_TEXT, 0x1000);
-		assert_memory_equal(fixture_at(&ram, 0x200000, 0x800),
-				    img.buf + FIXTURE_ELF_DATA, 0x800);
+		assert_memory_equal(fixture_at(&ram, 0x100000, 0x1000), img.buf + FIXTURE_ELF_TEXT,
+				    0x1000);
+		assert_memory_equal(fixture_at(&ram, 0x200000, 0x800), img.buf + FIXTURE_ELF_DATA,
+				    0x800);
 		for (uint64_t bss = 0x200800; bss < 0x203000; bss++)
 			assert_int_equal(*fixture_at(&ram, bss, 1), 0);
 		check_start_info(&ram, &bs, initrd, sizeof(initrd));
@@ -88,9 +88,9 @@ static void test_good_kernel_is_placed_as_pvh_says(void **state)
 	fixture_free(&img);
 }
 
-#define EH(field)    offsetof(Elf64_Ehdr, field), sizeof(((Elf64_Ehdr *)0)->field)
-#define PH(i, field) FIXTURE_ELF_PHDR(i) + offsetof(Elf64_Phdr, field),                            \
-		     sizeof(((Elf64_Phdr *)0)->field)
+#define EH(field) offsetof(Elf64_Ehdr, field), sizeof(((Elf64_Ehdr *)0)->field)
+#define PH(i, field)                                                                               \
+	FIXTURE_ELF_PHDR(i) + offsetof(Elf64_Phdr, field), sizeof(((Elf64_Phdr *)0)->field)
 #define NOTE(off) FIXTURE_ELF_NOTE + (off), 4
 
 static const struct {

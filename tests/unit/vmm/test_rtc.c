@@ -129,6 +129,21 @@ static void test_guest_sets_the_time_and_it_goes_on(void **state)
 	assert_time(f, 0x20, 0x00, 0x01, 0x01, 0x00, 0x30, 0x00);
 }
 
+static void test_years_far_away(void **state)
+{
+	struct fix *f = *state;
+
+	set(f, 0x0b, 0x82);
+	set(f, 0x32, 0x17);
+	set(f, 9, 0x51);
+	set(f, 0x0b, 0x02);
+	assert_time(f, 0x17, 0x51, 0x03, 0x01, 0x12, 0x34, 0x56); /* 1751 had no 29 February */
+	set(f, 0x0b, 0x82);
+	set(f, 0x32, 0x99);
+	set(f, 0x0b, 0x02);
+	assert_time(f, 0x99, 0x51, 0x03, 0x01, 0x12, 0x34, 0x56);
+}
+
 static void test_update_in_progress(void **state)
 {
 	struct fix *f = *state;
@@ -202,6 +217,7 @@ int main(void)
 		T(test_bcd_24_hours_by_default),
 		T(test_other_formats),
 		T(test_guest_sets_the_time_and_it_goes_on),
+		T(test_years_far_away),
 		T(test_update_in_progress),
 		T(test_memory_sizes),
 		T(test_no_value_the_guest_can_write_does_harm),

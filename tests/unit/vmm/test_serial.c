@@ -280,7 +280,7 @@ static void test_modem_status_deltas(void **state)
 	out(f, MCR, 0x18); /* loopback: CTS and DSR drop, DCD stays */
 	assert_int_equal(in(f, MSR), 0x83);
 	assert_int_equal(in(f, MSR), 0x80); /* cleared by reading */
-	out(f, MCR, 0x1c); /* RI rises: no delta */
+	out(f, MCR, 0x1c);		    /* RI rises: no delta */
 	assert_int_equal(in(f, MSR), 0xc0);
 	out(f, MCR, 0x18); /* RI falls: trailing edge */
 	assert_int_equal(in(f, MSR), 0x84);
