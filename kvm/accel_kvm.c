@@ -33,8 +33,9 @@ struct accel_kvm {
 	struct kvm_vfio vfio;
 	struct kvm_cpuid2 *cpuid; /* owned; the guest's after attach */
 	struct kvm_power_on *power_on; /* owned; NULL until the first reset */
+	struct accel_machine machine; /* as attached */
 	bool attached;
-	bool had_vcpus; /* the VM is used up */
+	bool used; /* the VM has been attached before */
 };
 
 static struct accel_kvm *from_accel(struct accel *a)
@@ -65,7 +66,7 @@ static void drop_vm(struct accel_kvm *k)
 	kvm_irq_fini(&k->irq);
 	kvm_vm_close(&k->vm);
 	k->a.irq = NULL;
-	k->had_vcpus = false;
+	k->used = false;
 }
 
 static int op_attach(struct accel *a, const struct accel_machine *m, struct verr *reterr)
@@ -75,7 +76,7 @@ static int op_attach(struct accel *a, const struct accel_machine *m, struct verr
 		return verr_set(reterr, -EINVAL, "%u vCPUs: this machine's KVM runs 1 to %u",
 				m->vcpus, a->max_vcpus);
 	/* A VM has its controllers and vCPUs for life: a second attach needs another VM. */
-	if (k->had_vcpus)
+	if (k->used)
 		drop_vm(k);
 	if (k->vm.fd < 0) {
 		int r = kvm_vm_open(&k->vm, &k->host, k->mode, reterr);
@@ -86,23 +87,35 @@ static int op_attach(struct accel *a, const struct accel_machine *m, struct verr
 	k->vm.broken_opaque = k;
 	kvm_vfio_init(&k->vfio, &k->vm);
 
+	k->vm.vcpus = m->vcpus;
+	k->machine = *m;
+
 	int r = kvm_vm_listen(&k->vm, m->ram, reterr);
 	if (r == 0)
 		r = kvm_x86_cpuid_fit(&k->host, k->cpuid, m->vcpus, reterr);
 	if (r == 0)
-		r = kvm_vm_chip(&k->vm, m->vcpus, reterr);
-	if (r == 0)
 		r = kvm_irq_init(&k->irq, &k->vm, m->mmio, reterr);
-	if (r == 0)
-		r = kvm_vcpus_open(&k->vcpus, &k->vm, &k->irq, m, k->cpuid, reterr);
 	if (r < 0) {
 		drop_vm(k);
 		return r;
 	}
 	a->irq = &k->irq.chip;
 	k->attached = true;
-	k->had_vcpus = true;
+	k->used = true;
 	return 0;
+}
+
+/* The vCPUs, which need the interrupt controllers, which want guest memory to be there first:
+ * kvm_vm_chip() says why. So they are made when they get their first registers. */
+static int need_vcpus(struct accel_kvm *k, struct verr *reterr)
+{
+	assert(k->attached);
+	if (k->vcpus.v)
+		return 0;
+	int r = kvm_vm_chip(&k->vm, reterr);
+	if (r < 0)
+		return r;
+	return kvm_vcpus_open(&k->vcpus, &k->vm, &k->irq, &k->machine, k->cpuid, reterr);
 }
 
 static void op_close(struct accel *a)
@@ -120,15 +133,18 @@ static void op_close(struct accel *a)
 static int op_boot_set(struct accel *a, const struct boot_state *b, struct verr *reterr)
 {
 	struct accel_kvm *k = from_accel(a);
-	assert(k->attached);
+	int r = need_vcpus(k, reterr);
+	if (r < 0)
+		return r;
 	return kvm_x86_boot(k->vcpus.v[0].fd, b, reterr);
 }
 
 static int op_run(struct accel *a, struct verr *reterr)
 {
 	struct accel_kvm *k = from_accel(a);
-	(void)reterr;
-	assert(k->attached);
+	int r = need_vcpus(k, reterr);
+	if (r < 0)
+		return r;
 	kvm_vcpus_run(&k->vcpus);
 	return 0;
 }
@@ -136,22 +152,24 @@ static int op_run(struct accel *a, struct verr *reterr)
 static void op_pause(struct accel *a)
 {
 	struct accel_kvm *k = from_accel(a);
-	if (k->attached)
+	if (k->vcpus.v)
 		kvm_vcpus_pause(&k->vcpus);
 }
 
 static int op_reset(struct accel *a, struct verr *reterr)
 {
 	struct accel_kvm *k = from_accel(a);
-	assert(k->attached);
+	int r = need_vcpus(k, reterr);
+	if (r < 0)
+		return r;
 	if (!k->power_on) {
-		int r = kvm_power_on_take(&k->host, k->mode, k->cpuid, &k->power_on, reterr);
+		r = kvm_power_on_take(&k->host, k->mode, k->cpuid, &k->power_on, reterr);
 		if (r < 0)
 			return r;
 	}
 	/* Controllers first: afterwards no interrupt can reach a vCPU that is already clean. */
 	kvm_irq_reset(&k->irq);
-	int r = kvm_power_on_chip(k->power_on, &k->vm, reterr);
+	r = kvm_power_on_chip(k->power_on, &k->vm, reterr);
 	for (unsigned int i = 0; r == 0 && i < k->vcpus.n; i++) {
 		int fd = k->vcpus.v[i].fd;
 		r = kvm_power_on_vcpu(k->power_on, fd, i, reterr);

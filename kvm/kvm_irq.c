@@ -42,7 +42,9 @@ static int irqfd(const struct kvm_irq *irq, uint32_t gsi, int fd, int resample_f
 		.resamplefd = flags & KVM_IRQFD_FLAG_RESAMPLE ? (uint32_t)resample_fd : 0,
 	};
 	T(irq_bind, gsi, fd, !(flags & KVM_IRQFD_FLAG_DEASSIGN));
-	int r;
+	int r = kvm_vm_chip(irq->vm, NULL);
+	if (r < 0)
+		return r;
 	do {
 		r = sys_ioctl(irq->vm->fd, KVM_IRQFD, &f);
 	} while (r == -EINTR);
@@ -186,6 +188,8 @@ static int route_commit(struct irqchip *c)
 	if (!irq->dirty)
 		return 0;
 	int r = table_fill(irq);
+	if (r == 0)
+		r = kvm_vm_chip(irq->vm, NULL);
 	if (r < 0)
 		return r;
 	do {
@@ -231,7 +235,9 @@ static int msi_send(struct irqchip *c, const struct msi_msg *msg)
 		.address_hi = (uint32_t)(msg->addr >> 32),
 		.data = msg->data,
 	};
-	int r;
+	int r = kvm_vm_chip(irq->vm, NULL);
+	if (r < 0)
+		return r;
 	do {
 		r = sys_ioctl(irq->vm->fd, KVM_SIGNAL_MSI, &m);
 	} while (r == -EINTR);
@@ -336,7 +342,9 @@ static int line_set(struct irqchip *c, uint32_t gsi, bool level)
 		return 0;
 	}
 	struct kvm_irq_level l = { .irq = gsi, .level = level };
-	int r;
+	int r = kvm_vm_chip(irq->vm, NULL);
+	if (r < 0)
+		return r;
 	do {
 		r = sys_ioctl(irq->vm->fd, KVM_IRQ_LINE, &l);
 	} while (r == -EINTR);

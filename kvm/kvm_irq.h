@@ -43,7 +43,7 @@ struct kvm_irq {
 	pthread_mutex_t lines_lock; /* guards the array against kvm_irq_eoi() */
 };
 
-/* After kvm_vm_chip(). `mmio` is where a split IOAPIC goes. */
+/* `mmio` is where a split IOAPIC goes. The kernel's part is made at the first use: kvm_vm_chip(). */
 int kvm_irq_init(struct kvm_irq *irq, struct kvm_vm *vm, struct aspace *mmio, struct verr *reterr);
 void kvm_irq_fini(struct kvm_irq *irq); /* vCPUs gone; before the VM is closed */
 /* KVM_EXIT_IOAPIC_EOI; any thread. */

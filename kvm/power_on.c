@@ -130,7 +130,8 @@ int kvm_power_on_take(const struct kvm_host *h, enum kvm_chip_mode mode, struct 
 	int r = kvm_vm_open(&vm, h, mode, reterr);
 	if (r < 0)
 		goto out;
-	r = kvm_vm_chip(&vm, 1, reterr);
+	vm.vcpus = 1;
+	r = kvm_vm_chip(&vm, reterr);
 	if (r == 0)
 		r = take_chip(p, &vm, reterr);
 	if (r == 0)

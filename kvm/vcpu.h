@@ -2,8 +2,8 @@
 // All vCPUs of a machine and their threads.
 //
 // Life: open (threads exist, parked) -> run -> pause -> run ... -> close. Each of these from one
-// thread, never from a vCPU's, and *without the machine lock*: they wait for vCPUs that may be
-// inside an exit callback and want it. vmexit_ops callbacks run in vCPU threads without locks.
+// thread, never from a vCPU's; pause and close *without the machine lock*: they wait for vCPUs
+// that may be inside an exit callback and want it. vmexit_ops callbacks run in vCPU threads without locks.
 //
 // Kicks are never lost: a request to leave the guest sets immediate_exit in the vCPU's shared
 // page and then signals the thread; a vCPU leaves only where KVM_RUN returns EINTR with that flag

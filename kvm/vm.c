@@ -180,29 +180,42 @@ static int chip_on(struct kvm_vm *vm, struct verr *reterr)
 	return KVM_CALL(vm->fd, KVM_CREATE_PIT2, &pit, reterr);
 }
 
-int kvm_vm_chip(struct kvm_vm *vm, unsigned int vcpus, struct verr *reterr)
+/* APIC id 254 and up: without it KVM takes 0xff for "all" in x2APIC mode as well. */
+static int x2apic_api(struct kvm_vm *vm, struct verr *reterr)
 {
-	uint64_t identity = KVM_IDENTITY_GPA;
-	int r = KVM_CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity, reterr);
-	if (r < 0)
-		return r;
-	r = KVM_CALL(vm->fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)KVM_TSS_GPA, reterr);
-	if (r < 0)
-		return r;
-	r = vm->mode == KVM_CHIP_SPLIT ? chip_split(vm, reterr) : chip_on(vm, reterr);
-	if (r < 0)
-		return r;
-	if (vcpus <= 254)
-		return 0;
-
-	/* APIC id 254 and up: without it KVM takes 0xff for "all" in x2APIC mode as well. */
 	if (!vm->host->cap[KVM_HAS_X2APIC_API])
 		return verr_set(reterr, -EOPNOTSUPP,
 				"%u vCPUs need KVM_CAP_X2APIC_API (Linux 4.8 or later); 254 do not",
-				vcpus);
+				vm->vcpus);
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X2APIC_API,
 		.args = { KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
 	};
 	return kvm_call(vm->fd, KVM_ENABLE_CAP, &cap, "KVM_ENABLE_CAP(KVM_CAP_X2APIC_API)", reterr);
+}
+
+static int make_chip(struct kvm_vm *vm, struct verr *reterr)
+{
+	uint64_t identity = KVM_IDENTITY_GPA;
+	int r = KVM_CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity, reterr);
+	if (r == 0)
+		r = KVM_CALL(vm->fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)KVM_TSS_GPA, reterr);
+	if (r < 0)
+		return r;
+	r = vm->mode == KVM_CHIP_SPLIT ? chip_split(vm, reterr) : chip_on(vm, reterr);
+	if (r == 0 && vm->vcpus > 254)
+		r = x2apic_api(vm, reterr);
+	return r;
+}
+
+int kvm_vm_chip(struct kvm_vm *vm, struct verr *reterr)
+{
+	if (vm->chip == 0) {
+		int r = make_chip(vm, reterr);
+		vm->chip = r < 0 ? r : 1;
+	}
+	if (vm->chip < 0)
+		return verr_set(reterr, vm->chip, "the VM's interrupt controllers could not be made: %s",
+				strerror(-vm->chip));
+	return 0;
 }

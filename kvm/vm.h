@@ -26,6 +26,9 @@ struct kvm_vm {
 	const struct gmem_region **slots; /* by slot number; NULL: free; owned array */
 	unsigned int n_slots;		  /* length of the array */
 
+	unsigned int vcpus; /* that the controllers are for; before kvm_vm_chip() */
+	int chip;	    /* 0: not made yet, 1: made, negative: why it could not be */
+
 	/* A slot that KVM would not let go of: the guest must never run again, for its memory is
 	 * about to become someone else's. Called once, from vm.c, under the machine lock. */
 	void (*broken)(void *opaque);
@@ -37,11 +40,12 @@ int kvm_vm_open(struct kvm_vm *vm, const struct kvm_host *host, enum kvm_chip_mo
 		struct verr *reterr);
 void kvm_vm_close(struct kvm_vm *vm); /* unlistens first; closed already: no effect */
 
-/* Mirrors guest memory in KVM slots from now on. Before kvm_vm_chip(): KVM_CREATE_IRQCHIP leaves
- * work for the kernel's SRCU that makes the next slot change wait for milliseconds. */
+/* Mirrors guest memory in KVM slots from now on. */
 int kvm_vm_listen(struct kvm_vm *vm, struct gmem *m, struct verr *reterr);
-/* The interrupt controllers (and with them the PIT in mode `on`), for `vcpus` processors. Before
- * the first vCPU. */
-int kvm_vm_chip(struct kvm_vm *vm, unsigned int vcpus, struct verr *reterr);
+/* The interrupt controllers (and with them the PIT in mode `on`), made at the first call; before
+ * the first vCPU. As late as can be: making them in the kernel leaves SRCU work behind that has
+ * the next change of a memory slot wait for milliseconds, and RAM is usually not there yet when
+ * the machine attaches. */
+int kvm_vm_chip(struct kvm_vm *vm, struct verr *reterr);
 
 VV_END_DECLS

@@ -270,7 +270,7 @@ static void test_vcpu_numbers_out_of_range_are_refused(void **state)
 	assert_non_null(strstr(err.msg, "1000 vCPUs"));
 	m.vcpus = f.a->max_vcpus; /* and as many as promised */
 	verr_clear(&err);
-	if (f.a->ops->attach(f.a, &m, &err) < 0)
+	if (f.a->ops->attach(f.a, &m, &err) < 0 || f.a->ops->run(f.a, &err) < 0)
 		fail_msg("%u vCPUs: %s", m.vcpus, err.msg);
 	f.a->ops->close(f.a);
 	aspace_fini(&f.mmio);

@@ -4,6 +4,8 @@
 // message can change under a bound irqfd; a storm of masking loses nothing. In both irqchip modes.
 #include "kvm_fix.h"
 
+#include <stdatomic.h>
+
 #include "core/uapi.h"
 
 static const struct msi_msg edge = { .addr = 0xfee00000, .data = VEC_EDGE };
@@ -137,8 +139,7 @@ static void test_message_changes_under_a_bound_fd(void **state)
 /* Signals are numbered by waiting for each: whatever the state of the mask was when it came, the
  * interrupt must come. */
 struct storm {
-	struct fix *f;
-	volatile bool stop;
+	atomic_bool stop;
 };
 
 static void *storm_signals(void *arg)
@@ -156,7 +157,7 @@ static void test_storm_of_masking_loses_no_interrupt(void **state)
 	struct fix f;
 	(void)state;
 	start(&f);
-	struct storm s = { .f = &f };
+	struct storm s = { .stop = false };
 	for (uint32_t i = 1; i <= 300; i++) { /* one at a time: every one arrives */
 		sys_event_signal(fd);
 		assert_int_equal(bind_fd(&f), 0);
