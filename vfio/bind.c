@@ -31,6 +31,16 @@ struct plan {
 	const struct bind_opts *o;
 };
 
+static int enter(int *ret_lock, struct verr *reterr)
+{
+	int r = bind_journal_folder(reterr);
+	if (r == 0)
+		r = bind_journal_lock(ret_lock, reterr);
+	if (r == 0)
+		bind_journal_tidy();
+	return r;
+}
+
 /* --- which functions ------------------------------------------------------------------------- */
 
 static bool planned(const struct plan *p, const struct bdf *at)
@@ -189,7 +199,7 @@ static int undo_one(const struct item *it, struct verr *reterr)
 	/* Quietly and for real, whatever the user asked to see. */
 	static const struct bind_opts quiet = { .out = NULL };
 	int r = bind_step_back(&it->j, &quiet, reterr);
-	return r == 0 ? bind_journal_remove(&it->d.at, reterr) : r;
+	return r < 0 ? r : bind_journal_remove(&it->d.at, reterr);
 }
 
 /* Returns `code` with the cause in reterr, and what could not be undone behind it. */
@@ -256,12 +266,8 @@ int bind_to_vfio(const struct bdf *bdfs, unsigned int n, const struct bind_opts 
 		 struct verr *reterr)
 {
 	struct plan p = { .o = opts };
-	int lock = -1, r = 0;
-	if (!opts->dry_run) {
-		r = bind_journal_folder(reterr);
-		if (r == 0)
-			r = bind_journal_lock(&lock, reterr);
-	}
+	int lock = -1;
+	int r = opts->dry_run ? 0 : enter(&lock, reterr);
 	if (r == 0)
 		r = plan_make(&p, bdfs, n, reterr);
 	if (r == 0)
@@ -329,13 +335,18 @@ static int restore_one(const struct bdf *at, const struct bind_opts *o, struct v
 	r = check_held(at, o, reterr);
 	if (r == 0)
 		r = bind_step_back(&j, o, reterr);
-	if (r == 0 && !o->dry_run)
-		r = bind_journal_remove(at, reterr);
 	if (r < 0)
 		return r;
-	if (!o->dry_run)
-		bind_say(o, "%s is back with %s", name, j.driver[0] ? j.driver : "no driver");
-	return 1;
+	bool gone = r == 1;
+	if (!o->dry_run) {
+		r = bind_journal_remove(at, reterr);
+		if (r < 0)
+			return r;
+		if (!gone)
+			bind_say(o, "%s is back with %s", name,
+				 j.driver[0] ? j.driver : "no driver");
+	}
+	return !gone;
 }
 
 /* One that fails does not keep the others from going home. */
@@ -358,22 +369,26 @@ static int restore_each(const struct bdf *bdfs, unsigned int n, const struct bin
 	return worst < 0 ? worst : done;
 }
 
+/* A rehearsal does not make the folder: none is no journal then. */
+static int list_journals(const struct bind_opts *o, struct bdf **ret, struct verr *reterr)
+{
+	struct verr err = { .code = 0 };
+	int r = bind_journal_list(ret, &err);
+	if (r == -ENOENT && o->dry_run)
+		return 0;
+	return r < 0 ? verr_set(reterr, r, "%s", err.msg) : r;
+}
+
 int bind_restore(const struct bdf *bdfs, unsigned int n, const struct bind_opts *opts,
 		 struct verr *reterr)
 {
 	struct bdf *all = NULL;
-	int lock = -1, r = 0;
-	if (!opts->dry_run) {
-		r = bind_journal_folder(reterr);
-		if (r == 0)
-			r = bind_journal_lock(&lock, reterr);
-	}
+	int lock = -1;
+	int r = opts->dry_run ? 0 : enter(&lock, reterr);
 	if (r == 0 && n == 0) {
-		r = bind_journal_list(&all, reterr);
-		if (r >= 0) {
-			n = (unsigned int)r;
-			bdfs = all;
-		}
+		r = list_journals(opts, &all, reterr);
+		n = r > 0 ? (unsigned int)r : 0;
+		bdfs = all;
 	}
 	if (r >= 0)
 		r = restore_each(bdfs, n, opts, reterr);

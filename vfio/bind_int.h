@@ -34,7 +34,10 @@ int bind_journal_write(const struct bind_journal *j, struct verr *reterr);
 int bind_journal_read(const struct bdf *at, struct bind_journal *ret, struct verr *reterr);
 /* None there is success. */
 int bind_journal_remove(const struct bdf *at, struct verr *reterr);
-/* Functions that have a journal, sorted; *ret is malloc'ed. Returns the number. */
+/* Removes what a crash left of files being written; under the lock, best effort. */
+void bind_journal_tidy(void);
+/* Functions that have a journal, sorted; *ret is malloc'ed. Returns the number; -ENOENT: there is
+ * not even the folder. */
 int bind_journal_list(struct bdf **ret, struct verr *reterr);
 
 /* --- steps (bind_step.c) --------------------------------------------------------------------- */
@@ -45,8 +48,8 @@ void bind_say(const struct bind_opts *o, const char *fmt, ...) ATTR_PRINTF(2, 3)
 void bind_step_note(const struct hostpci_dev *d, struct bind_journal *ret);
 /* Override, unbind, probe, verify. Undoes nothing. With dry_run only says what it would write. */
 int bind_step_to_vfio(const struct hostpci_dev *d, const struct bind_opts *o, struct verr *reterr);
-/* Back to what `j` says, from wherever it is; a function that is gone is success. Does only what
- * is left to do, so that it can be repeated. */
+/* Back to what `j` says, from wherever it is. Does only what is left to do, so that it can be
+ * repeated. 0; 1: the function is gone, which is as good; -errno. */
 int bind_step_back(const struct bind_journal *j, const struct bind_opts *o, struct verr *reterr);
 
 /* --- use (bind_inuse*.c) ---------------------------------------------------------------------- */

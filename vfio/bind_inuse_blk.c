@@ -110,7 +110,37 @@ static bool multipath_below(const struct bdf *at, const char *target)
 	return sys->listdir(path, look_at_controller, &c) == 1;
 }
 
-/* Below the function, or a partition of a device that is in the set. */
+/* The set's device behind a path such as /dev/nvme0n1p2, by name or by number. */
+static const struct block *find_path(const struct blocks *s, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const struct block *b = slash ? find(s, slash + 1) : NULL;
+	char full[PATH_SIZE], dev[24];
+	struct stat st;
+	if (b || !slash)
+		return b;
+	if (sys->stat(hostpci_path(full, sizeof(full), "%s", path), &st) < 0 ||
+	    !S_ISBLK(st.st_mode))
+		return NULL;
+	snprintf(dev, sizeof(dev), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	for (unsigned int i = 0; i < s->n; i++) {
+		if (strcmp(s->v[i].dev, dev) == 0)
+			return &s->v[i];
+	}
+	return NULL;
+}
+
+/* A loop device may have a block device behind it, of which sysfs keeps no holder. */
+static bool loop_over(const struct blocks *s, const char *name)
+{
+	char path[PATH_SIZE], file[PATH_SIZE];
+	if (strncmp(name, "loop", 4) != 0)
+		return false;
+	hostpci_path(path, sizeof(path), "/sys/class/block/%s/loop/backing_file", name);
+	return sys_read_text(path, file, sizeof(file)) > 0 && find_path(s, file);
+}
+
+/* Below the function, or a partition of, or a loop over, a device that is in the set. */
 static int look_at_block(void *opaque, const char *name)
 {
 	struct blocks *s = (struct blocks *)opaque;
@@ -119,7 +149,7 @@ static int look_at_block(void *opaque, const char *name)
 	if (find(s, name) || !read_link(link, target, sizeof(target)))
 		return 0;
 	snprintf(part, sizeof(part), "/%s/", bdf_str(s->at, at));
-	if (strstr(target, part) || multipath_below(s->at, target))
+	if (strstr(target, part) || multipath_below(s->at, target) || loop_over(s, name))
 		return add(s, name);
 	for (unsigned int i = 0; i < s->n; i++) {
 		char parent[NAME_SIZE + 2];
@@ -172,26 +202,6 @@ static void unescape(char *text)
 		}
 	}
 	*out = '\0';
-}
-
-/* The set's device behind a path such as /dev/nvme0n1p2, by name or by number. */
-static const struct block *find_path(const struct blocks *s, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const struct block *b = slash ? find(s, slash + 1) : NULL;
-	char full[PATH_SIZE], dev[24];
-	struct stat st;
-	if (b || !slash)
-		return b;
-	if (sys->stat(hostpci_path(full, sizeof(full), "%s", path), &st) < 0 ||
-	    !S_ISBLK(st.st_mode))
-		return NULL;
-	snprintf(dev, sizeof(dev), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
-	for (unsigned int i = 0; i < s->n; i++) {
-		if (strcmp(s->v[i].dev, dev) == 0)
-			return &s->v[i];
-	}
-	return NULL;
 }
 
 static int say_mount(struct blocks *s, const struct block *b, char *where)

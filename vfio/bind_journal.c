@@ -27,13 +27,24 @@ static char *journal_path(char *buf, size_t size, const struct bdf *at)
 	return hostpci_path(buf, size, BIND_JOURNAL_DIR "/" NAME_PREFIX "%s", bdf_str(at, name));
 }
 
-/* A machine without one compares equal to itself; /run is empty after a boot anyway. */
+/* "unknown" is the same boot as any: /run is empty after a boot anyway, and a journal taken for
+ * stale by mistake would leave its function with vfio-pci for good. */
+#define BOOT_UNKNOWN "unknown"
+
 static void boot_id(char *buf, size_t size)
 {
 	char path[PATH_SIZE];
 	hostpci_path(path, sizeof(path), "/proc/sys/kernel/random/boot_id");
 	if (sys_read_text(path, buf, size) <= 0)
-		snprintf(buf, size, "unknown");
+		snprintf(buf, size, BOOT_UNKNOWN);
+}
+
+static bool same_boot(const char *boot)
+{
+	char now[64];
+	boot_id(now, sizeof(now));
+	return strcmp(boot, now) == 0 || strcmp(boot, BOOT_UNKNOWN) == 0 ||
+	       strcmp(now, BOOT_UNKNOWN) == 0;
 }
 
 int bind_journal_folder(struct verr *reterr)
@@ -112,7 +123,7 @@ static bool take(const char **pos, const char *key, char *value, size_t size)
 
 static bool parse(const char *text, struct bind_journal *j)
 {
-	char at[BDF_STR_MAX], boot[64], now[64], step[16];
+	char at[BDF_STR_MAX], boot[64], step[16];
 	const char *pos = text;
 	if (strncmp(pos, HEADING "\n", sizeof(HEADING)) != 0)
 		return false;
@@ -127,8 +138,7 @@ static bool parse(const char *text, struct bind_journal *j)
 	/* These become path components: nothing but a plain name may pass. */
 	if (strchr(j->driver, '/') || strcmp(j->driver, "..") == 0)
 		return false;
-	boot_id(now, sizeof(now));
-	j->stale = strcmp(boot, now) != 0;
+	j->stale = !same_boot(boot);
 	j->bound = strcmp(step, "bound") == 0;
 	return true;
 }
@@ -158,6 +168,26 @@ int bind_journal_remove(const struct bdf *at, struct verr *reterr)
 	if (r < 0 && r != -ENOENT)
 		return verr_prefix(reterr, r, "can't remove %s", path);
 	return 0;
+}
+
+/* What a crash left of a file that was being written: it was never in force. */
+static int find_temporary(void *opaque, const char *file)
+{
+	size_t len = strlen(file);
+	if (strncmp(file, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 || len < 4 || len > 60 ||
+	    strcmp(file + len - 4, ".tmp") != 0)
+		return 0;
+	memcpy(opaque, file, len + 1);
+	return 1;
+}
+
+void bind_journal_tidy(void)
+{
+	char path[PATH_SIZE], file[64];
+	do
+		hostpci_path(path, sizeof(path), BIND_JOURNAL_DIR);
+	while (sys->listdir(path, find_temporary, file) == 1 &&
+	       sys->unlink(hostpci_path(path, sizeof(path), BIND_JOURNAL_DIR "/%s", file)) == 0);
 }
 
 /* --- listing --------------------------------------------------------------------------------- */
@@ -197,7 +227,7 @@ int bind_journal_list(struct bdf **ret, struct verr *reterr)
 	struct names s = { .v = NULL };
 	hostpci_path(path, sizeof(path), BIND_JOURNAL_DIR);
 	int r = sys->listdir(path, add_name, &s);
-	if (r < 0 && r != -ENOENT) {
+	if (r < 0) {
 		free(s.v);
 		return verr_prefix(reterr, r, "can't list %s", path);
 	}

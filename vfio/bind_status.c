@@ -62,8 +62,13 @@ int bind_status(FILE *out, struct verr *reterr)
 {
 	struct bdf *journals = NULL;
 	struct hostpci_dev *devs = NULL;
-	int n_journals = bind_journal_list(&journals, reterr);
-	int n_devs = n_journals < 0 ? n_journals : hostpci_list(&devs, reterr);
+	struct verr err = { .code = 0 };
+	int n_journals = bind_journal_list(&journals, &err);
+	if (n_journals == -ENOENT)
+		n_journals = 0;
+	if (n_journals < 0)
+		return verr_set(reterr, n_journals, "%s", err.msg);
+	int n_devs = hostpci_list(&devs, reterr);
 
 	for (int i = 0; i < n_devs; i++) {
 		if (preflight_is_vfio_driver(devs[i].driver) ||

@@ -15,6 +15,7 @@
 
 #include "core/sys.h"
 #include "vfio/bind_int.h"
+#include "vfio/preflight_int.h"
 
 #define PATH_SIZE 512
 #define VFIO_PCI  "vfio-pci"
@@ -167,6 +168,20 @@ static int rebind(const struct bind_journal *j, const struct bind_opts *o, struc
 			bdf_str(&j->at, name), name);
 }
 
+/* Asked twice, because the journal is dropped on the strength of it. */
+static bool is_gone(const struct bdf *at)
+{
+	char path[PATH_SIZE], name[BDF_STR_MAX];
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf_str(at, name));
+	return sys->access(path, F_OK) == -ENOENT;
+}
+
+/* A driver that took a function which had none is not ours to send away. */
+static bool must_leave(const struct bind_journal *j, const struct hostpci_dev *d)
+{
+	return d->driver[0] && (j->driver[0] || preflight_is_vfio_driver(d->driver));
+}
+
 int bind_step_back(const struct bind_journal *j, const struct bind_opts *o, struct verr *reterr)
 {
 	struct hostpci_dev d;
@@ -174,9 +189,9 @@ int bind_step_back(const struct bind_journal *j, const struct bind_opts *o, stru
 	char name[BDF_STR_MAX];
 	bdf_str(&j->at, name);
 	int r = hostpci_read(&j->at, &d, &gone);
-	if (r == -ENODEV) {
+	if (r == -ENODEV && is_gone(&j->at)) {
 		bind_say(o, "%s is gone: nothing to give back", name);
-		return 0;
+		return 1;
 	}
 	if (r < 0)
 		return verr_set(reterr, r, "%s", gone.msg);
@@ -189,7 +204,7 @@ int bind_step_back(const struct bind_journal *j, const struct bind_opts *o, stru
 		r = store_override(&j->at, meanwhile, o, reterr);
 		snprintf(d.driver_override, sizeof(d.driver_override), "%.63s", meanwhile);
 	}
-	if (r == 0 && !same && d.driver[0])
+	if (r == 0 && !same && must_leave(j, &d))
 		r = store_driver(&j->at, d.driver, "unbind", o, reterr);
 	if (r == 0 && !same && j->driver[0])
 		r = rebind(j, o, reterr);

@@ -201,6 +201,17 @@ static void test_mounted_through_md_and_lvm(void **state)
 	expect_use(DISK, "/dev/dm-0 is mounted on /data");
 }
 
+static void test_mounted_through_loop(void **state)
+{
+	(void)state;
+	add_virtual("loop0", "7:0\n");
+	tree_file("/sys/devices/virtual/block/loop0/loop/backing_file", "/var/image\n");
+	mount_on("36 22 7:0 / /mnt rw - ext4 /dev/loop0 rw");
+	expect_free(DISK);
+	tree_file("/sys/devices/virtual/block/loop0/loop/backing_file", "/dev/nvme0n1\n");
+	expect_use(DISK, "/dev/loop0 is mounted on /mnt");
+}
+
 static void test_multipath_namespace(void **state)
 {
 	(void)state;
@@ -384,6 +395,35 @@ static void test_missing_subsystems(void **state)
 	expect_free(NIC);
 }
 
+/* --- giving back ----------------------------------------------------------------------------- */
+
+/* Unbinding vfio-pci from under a running machine would wait for that machine. */
+static void test_restore_of_a_held_function(void **state)
+{
+	(void)state;
+	struct bdf b = tree_bdf(NIC);
+	struct bind_opts o = { .dry_run = true };
+	struct verr err = { .code = 0 };
+	char text[256];
+	tree_driver(NIC, "vfio-pci");
+	tree_dir("/sys/bus/pci/drivers/e1000e");
+	tree_file(BIND_JOURNAL_DIR "/bind-" NIC,
+		  "vfio-bind journal 1\nfunction " NIC "\ndriver e1000e\nmodule e1000e\n"
+		  "override \nboot unknown\nstep bound\nend\n");
+	assert_int_equal(bind_restore(&b, 1, &o, &err), 1);
+	tree_link("/proc/4711/fd/3", "/dev/vfio/14");
+	tree_file("/proc/4711/comm", "vfio-vmm\n");
+	assert_int_equal(bind_restore(&b, 1, &o, &err), -EBUSY);
+	assert_string_equal(err.msg, "0000:03:00.0 is in use by vfio-vmm (pid 4711) (stop it, or "
+				     "insist with --force-in-use)");
+	o.force_in_use = true;
+	o.out = fmemopen(text, sizeof(text), "w");
+	assert_int_equal(bind_restore(&b, 1, &o, NULL), 1);
+	fclose(o.out);
+	assert_int_equal(
+		strncmp(text, "warning: 0000:03:00.0 is in use by vfio-vmm (pid 4711)\n", 55), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -396,6 +436,7 @@ int main(void)
 		T(test_mounts_file_serves_where_mountinfo_is_missing),
 		T(test_swap),
 		T(test_mounted_through_md_and_lvm),
+		T(test_mounted_through_loop),
 		T(test_multipath_namespace),
 		T(test_btrfs_member),
 		T(test_exclusive_claim),
@@ -408,6 +449,7 @@ int main(void)
 		T(test_console_frame_buffer),
 		T(test_what_cant_be_told_counts_as_use),
 		T(test_missing_subsystems),
+		T(test_restore_of_a_held_function),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

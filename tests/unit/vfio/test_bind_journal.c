@@ -126,6 +126,14 @@ static void test_without_boot_id(void **state)
 	assert_int_equal(bind_journal_write(&j, NULL), 0);
 	assert_int_equal(bind_journal_read(&j.at, &r, NULL), 0);
 	assert_false(r.stale);
+	/* known now, unknown then; and the other way round */
+	tree_file("/proc/sys/kernel/random/boot_id", "ffffffff-2\n");
+	assert_int_equal(bind_journal_read(&j.at, &r, NULL), 0);
+	assert_false(r.stale);
+	assert_int_equal(bind_journal_write(&j, NULL), 0);
+	tree_remove("/proc/sys/kernel/random/boot_id");
+	assert_int_equal(bind_journal_read(&j.at, &r, NULL), 0);
+	assert_false(r.stale);
 }
 
 static void expect_damaged(const char *text, size_t len)
@@ -190,6 +198,8 @@ static void test_list_leaves_out_what_is_no_journal(void **state)
 {
 	(void)state;
 	struct bdf *v = NULL;
+	struct verr err = { .code = 0 };
+	char expect[256];
 	tree_file(BIND_JOURNAL_DIR "/lock", "");
 	tree_file(JOURNAL ".tmp", "half");
 	tree_file(BIND_JOURNAL_DIR "/bind-nonsense", "");
@@ -197,8 +207,11 @@ static void test_list_leaves_out_what_is_no_journal(void **state)
 	free(v);
 	tree_remove(BIND_JOURNAL_DIR);
 	v = NULL;
-	assert_int_equal(bind_journal_list(&v, NULL), 0);
-	free(v);
+	assert_int_equal(bind_journal_list(&v, &err), -ENOENT);
+	snprintf(expect, sizeof(expect), "can't list %s: No such file or directory",
+		 in_tree(BIND_JOURNAL_DIR));
+	assert_string_equal(err.msg, expect);
+	assert_null(v);
 }
 
 static void test_folder_others_can_write_to(void **state)
