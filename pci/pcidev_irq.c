@@ -64,13 +64,18 @@ static void batch_end(void *opaque)
 {
 	struct pcidev *pd = opaque;
 	struct irqchip *c = chip(pd);
-	int r = pd->routes_changed ? c->ops->route_commit(c) : 0;
-	if (r < 0)
-		guest_warn("%s: interrupt routes can't be set: %s", pd->dev.id, strerror(-r));
+	int committed = pd->routes_changed ? c->ops->route_commit(c) : 0;
 	for (unsigned int i = pd->staged_first; i < pd->staged_end; i++) {
-		r = msivec_settle(&pd->vec[i], c);
-		if (r < 0)
-			guest_warn("%s: vector %u can't be bound: %s", pd->dev.id, i, strerror(-r));
+		struct msivec *v = &pd->vec[i];
+		if (!v->staged)
+			continue;
+		int r = committed < 0 ? committed : msivec_settle(v, c);
+		if (r >= 0)
+			continue;
+		guest_warn("%s: vector %u can't be bound: %s", pd->dev.id, i, strerror(-r));
+		v->staged = false;
+		if (pd->ops->irq_vector != NULL)
+			pd->ops->irq_vector(pd, i, v, false);
 	}
 	pd->batching = false;
 	if (pd->ops->irq_settled != NULL)

@@ -184,6 +184,25 @@ static void test_exhausted_routes_silence_one_vector_only(void **state)
 	assert_int_equal(rec_routes(&g.chip), 0);
 }
 
+static void test_refused_commits_and_binds_leave_the_vector_dead(void **state)
+{
+	struct tdev *t = make();
+	(void)state;
+	entry(t, 0, 0x40, 0);
+	g.chip.fail_commit = -EIO;
+	msix_ctl(t, MSIX_ON);
+	assert_false(t->live[0]);
+	g.chip.fail_commit = 0;
+	g.chip.fail_bind = -ENOSPC;
+	entry(t, 0, 0x41, 0);
+	assert_false(t->live[0]);
+	g.chip.fail_bind = 0;
+	pcidev_notify(&t->pd, 0);
+	entry(t, 0, 0x41, 0); /* touched again: tried again, and what waited comes */
+	assert_true(t->live[0]);
+	assert_int_equal(got(0x41), 1);
+}
+
 static void test_messages_need_bus_mastering(void **state)
 {
 	struct tdev *t = make();
@@ -563,6 +582,7 @@ int main(void)
 		T_(test_disable_releases_routes_and_falls_back_to_intx),
 		T_(test_two_thousand_vectors_cost_nothing_until_used),
 		T_(test_exhausted_routes_silence_one_vector_only),
+		T_(test_refused_commits_and_binds_leave_the_vector_dead),
 		T_(test_messages_need_bus_mastering),
 		T_(test_msi_vectors_share_when_fewer_are_granted),
 		T_(test_both_enabled_msix_counts_and_msi_comes_back),
