@@ -49,8 +49,9 @@ static void begin(bool split)
 	kvm = sys_open("/dev/kvm", O_RDWR, 0);
 	vm = sys_ioctl_n(kvm, KVM_CREATE_VM, 0);
 	struct kvm_enable_cap c = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
-	assert_int_equal(split ? sys_ioctl(vm, KVM_ENABLE_CAP, &c) :
-				 sys_ioctl_n(vm, KVM_CREATE_IRQCHIP, 0), 0);
+	assert_int_equal(split ? sys_ioctl(vm, KVM_ENABLE_CAP, &c)
+			       : sys_ioctl_n(vm, KVM_CREATE_IRQCHIP, 0),
+			 0);
 }
 
 static void end(void)
@@ -64,17 +65,21 @@ static void route(uint32_t gsi, uint64_t addr, uint32_t data)
 {
 	struct kvm_irq_routing *r = calloc(1, sizeof(*r) + sizeof(r->entries[0]));
 	r->nr = 1;
-	r->entries[0] = (struct kvm_irq_routing_entry){
-		.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32),
-			   .data = data } };
+	r->entries[0] =
+		(struct kvm_irq_routing_entry){ .gsi = gsi,
+						.type = KVM_IRQ_ROUTING_MSI,
+						.u.msi = { .address_lo = (uint32_t)addr,
+							   .address_hi = (uint32_t)(addr >> 32),
+							   .data = data } };
 	assert_int_equal(sys_ioctl(vm, KVM_SET_GSI_ROUTING, r), 0);
 	free(r);
 }
 
 static int irqfd(int fd, uint32_t gsi, uint32_t flags, int re)
 {
-	struct kvm_irqfd a = { .fd = (uint32_t)fd, .gsi = gsi, .flags = flags, .resamplefd = (uint32_t)re };
+	struct kvm_irqfd a = {
+		.fd = (uint32_t)fd, .gsi = gsi, .flags = flags, .resamplefd = (uint32_t)re
+	};
 	return sys_ioctl(vm, KVM_IRQFD, &a);
 }
 
@@ -163,7 +168,9 @@ static struct {
 
 static void put_slot(void *mem, uint64_t gpa, uint64_t size)
 {
-	struct kvm_userspace_memory_region r = { .slot = 0, .guest_phys_addr = gpa, .memory_size = size,
+	struct kvm_userspace_memory_region r = { .slot = 0,
+						 .guest_phys_addr = gpa,
+						 .memory_size = size,
 						 .userspace_addr = (uintptr_t)mem };
 	assert_int_equal(sys_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r), 0);
 }
@@ -184,11 +191,13 @@ static void *vcpu_main(void *opaque)
 		if (vcpu.run->exit_reason == KVM_EXIT_MMIO) {
 			vcpu.mmio++;
 			if (!vcpu.run->mmio.is_write)
-				memcpy(vcpu.run->mmio.data, &vcpu.run->mmio.phys_addr, vcpu.run->mmio.len);
+				memcpy(vcpu.run->mmio.data, &vcpu.run->mmio.phys_addr,
+				       vcpu.run->mmio.len);
 		} else if (vcpu.run->exit_reason == KVM_EXIT_IO) {
 			vcpu.pio++;
 			if (vcpu.run->io.direction == KVM_EXIT_IO_IN)
-				memset((char *)vcpu.run + vcpu.run->io.data_offset, 0x5a, vcpu.run->io.size);
+				memset((char *)vcpu.run + vcpu.run->io.data_offset, 0x5a,
+				       vcpu.run->io.size);
 		}
 	}
 }
@@ -199,10 +208,13 @@ static void vcpu_start(void)
 	memset(&vcpu, 0, sizeof(vcpu));
 	vcpu.fd = sys_ioctl_n(vm, KVM_CREATE_VCPU, 0);
 	int size = sys_ioctl_n(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	assert_int_equal(sys_mmap(&p, NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0), 0);
+	assert_int_equal(
+		sys_mmap(&p, NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0),
+		0);
 	vcpu.run = p;
 	assert_int_equal(sys_mmap(&vcpu.ram, NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0);
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			 0);
 	pthread_create(&vcpu.thread, NULL, vcpu_main, NULL);
 	assert_true(fake_kvm_wait_running(1, 2000));
 }
@@ -224,7 +236,10 @@ static void test_guest_access_takes_slot_doorbell_or_exit(void **s)
 	vcpu_start();
 	put_slot(vcpu.ram, 0x10000, 16 * PAGE);
 	int ev = sys_eventfd(0, 0);
-	struct kvm_ioeventfd d = { .addr = 0xd0000000, .len = 4, .datamatch = 7, .fd = ev,
+	struct kvm_ioeventfd d = { .addr = 0xd0000000,
+				   .len = 4,
+				   .datamatch = 7,
+				   .fd = ev,
 				   .flags = KVM_IOEVENTFD_FLAG_DATAMATCH };
 	assert_int_equal(sys_ioctl(vm, KVM_IOEVENTFD, &d), 0);
 
@@ -325,7 +340,7 @@ int main(void)
 		cmocka_unit_test_setup(test_registers_are_kept, fresh),
 		cmocka_unit_test_setup(test_capabilities_can_be_taken_away, fresh),
 	};
-	int bad = _cmocka_run_group_tests("kvm_rules_on_the_fake", kvm_rules, kvm_rules_count, rules_setup,
-					  rules_teardown);
+	int bad = _cmocka_run_group_tests("kvm_rules_on_the_fake", kvm_rules, kvm_rules_count,
+					  rules_setup, rules_teardown);
 	return bad + cmocka_run_group_tests(tests, NULL, NULL);
 }
