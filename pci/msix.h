@@ -29,8 +29,9 @@ void msix_fini(struct msix *m);
 void msix_cfg_written(struct msix *m, unsigned int off, unsigned int size);
 void msix_reset(struct msix *m); /* off, all masked, table cleared; sink told */
 
-/* Guest accesses; size 4 or 8 aligned have meaning; others read the bytes that are there and write
- * nothing (PCI 3.0 6.8.2: only DWORD and QWORD accesses are defined). Out of range: zero/ignored. */
+/* Guest accesses; size 4 or 8 aligned have meaning; others read the bytes that are there and
+ * write nothing (PCI 3.0 6.8.2: only DWORD and QWORD accesses are defined). Out of range: zero,
+ * or ignored. */
 uint64_t msix_table_read(struct msix *m, uint64_t off, unsigned int size);
 void msix_table_write(struct msix *m, uint64_t off, uint64_t val, unsigned int size);
 uint64_t msix_pba_read(struct msix *m, uint64_t off, unsigned int size); /* asks sink->pending */

@@ -46,12 +46,14 @@ struct pcidev_bar {
 enum pcidev_irq_mode { PCI_IRQ_NONE, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX };
 
 struct pcidev_ops {
-	/* Trapped BAR accesses, MSI-X table and PBA already taken out. Offsets from the BAR's start;
-	 * size 1, 2, 4 or 8, naturally aligned, inside the BAR. NULL: reads ones, drops writes. */
+	/* Trapped BAR accesses, MSI-X table and PBA already taken out. Offsets from the BAR's
+	 * start; size 1, 2, 4 or 8, naturally aligned, inside the BAR. NULL: reads ones, drops
+	 * writes. */
 	uint64_t (*bar_read)(struct pcidev *pd, unsigned int bar, uint64_t off, unsigned int size);
 	void (*bar_write)(struct pcidev *pd, unsigned int bar, uint64_t off, uint64_t val,
 			  unsigned int size);
-	/* A BAR is about to stop decoding (still at bar->gpa) / now decodes at bar->gpa. NULL: none. */
+	/* A BAR is about to stop decoding (still at bar->gpa) / now decodes at bar->gpa. NULL:
+	 * none. */
 	void (*bar_disable)(struct pcidev *pd, unsigned int bar);
 	void (*bar_enable)(struct pcidev *pd, unsigned int bar);
 	/* The guest's write is committed. NULL: none. */
@@ -62,9 +64,9 @@ struct pcidev_ops {
 			       unsigned int size);
 	/* Hardware behind hw/fwd bits; NULL for emulated. `opaque` is the pcidev. */
 	const struct pcicfg_hw *hw;
-	/* Interrupts of an assigned function: mode changed (after attach it is INTx if there is a pin,
-	 * without a call); a vector became live or not (its eventfd then is v->fd); the batch ended.
-	 * pcidev_fini() says PCI_IRQ_NONE. NULL: the eventfds alone do it. */
+	/* Interrupts of an assigned function: mode changed (after attach it is INTx if there is a
+	 * pin, without a call); a vector became live or not (its eventfd then is v->fd); the batch
+	 * ended. pcidev_fini() says PCI_IRQ_NONE. NULL: the eventfds alone do it. */
 	void (*irq_mode)(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n);
 	void (*irq_vector)(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live);
 	void (*irq_settled)(struct pcidev *pd); /* end of a batch, all vectors bound */

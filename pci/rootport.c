@@ -304,7 +304,7 @@ static int build(struct rootport *rp, struct verr *reterr)
 {
 	struct pcidev *pd = &rp->pd;
 	pcidev_init(pd, &rootport_pci_ops, true, true);
-	/* Red Hat's PCIe root port, which every operating system has drivers for; class 06/04/00. */
+	/* Red Hat's PCIe root port: a registered id; drivers go by the class, 06/04/00. */
 	pcidev_set_ids(pd, 0x1b36, 0x000c, 0, 0, 0x060400, 0);
 	build_bridge(&pd->cfg);
 	int r = pcidev_add_exp(pd, 0, PCI_EXP_TYPE_ROOT_PORT, false, reterr);
