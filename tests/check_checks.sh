@@ -105,7 +105,7 @@ good
 expect shell 0 '^1 scripts: fine$'
 # shellcheck disable=SC2016
 echo 'cd $1' >>"$work/tools/script.sh"
-expect shell 1 '^tools/script.sh:$'
+expect shell 1 '^tools/script.sh:4:'
 
 good
 put core/x.c 'int x;'

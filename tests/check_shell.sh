@@ -16,11 +16,9 @@ shell_files()
 	} | LC_ALL=C sort -u
 }
 
-count=0
-while read -r file; do
-	count=$((count + 1))
-	out=$(shellcheck -x -S warning --format=gcc -- "$file") && continue
-	bad "$file:"
-	sed 's/^/    /' <<<"$out"
-done < <(shell_files)
-finish "$count" scripts
+mapfile -t files < <(shell_files)
+while IFS=: read -r file words; do
+	bad "$file:$words"
+done < <(printf '%s\n' "${files[@]}" |
+	xargs -P "$(nproc)" -n 4 shellcheck -x -S warning --format=gcc --)
+finish "${#files[@]}" scripts

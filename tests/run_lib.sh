@@ -108,7 +108,8 @@ build_tree()
 	}
 	row failed $((SECONDS - began)) "build $1" "does not build"
 	echo "   FAILED to build with $2 $3${4:+ $4}:"
-	grep -E -A6 'error:|CMake Error|FAILED:|undefined reference' "$log" | tail -n 60
+	grep -E -A6 'error:|CMake Error|FAILED:|undefined reference' "$log" | head -n 80 | grep . ||
+		tail -n 20 "$log"
 	return 1
 }
 
