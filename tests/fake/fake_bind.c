@@ -66,7 +66,7 @@ static bool matches(const struct driver *v, const struct fake_dev *d)
 	return false;
 }
 
-/* --- bind and unbind ----------------------------------------------------------------------------- */
+/* --- bind and unbind ---------------------------------------------------------------------- */
 
 static void set_driver(struct fake_dev *d, const char *name)
 {
@@ -77,7 +77,8 @@ static void set_driver(struct fake_dev *d, const char *name)
 		fk_sysfs_bound(d, false);
 		/* A driver that leaves disables the device. */
 		fk_cfg_phys_write(d, PCI_COMMAND, 2,
-				  fk_cfg_get(d->cfg, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER);
+				  fk_cfg_get(d->cfg, PCI_COMMAND, 2) &
+					  ~(uint32_t)PCI_COMMAND_MASTER);
 		d->driver[0] = '\0';
 		if (hook)
 			hook(hook_opaque, old, d->bdf, false);
@@ -87,8 +88,8 @@ static void set_driver(struct fake_dev *d, const char *name)
 	snprintf(d->driver, sizeof(d->driver), "%s", name);
 	fk_sysfs_bound(d, true);
 	if (!vfio)
-		fk_cfg_phys_write(d, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY |
-						     PCI_COMMAND_MASTER);
+		fk_cfg_phys_write(d, PCI_COMMAND, 2,
+				  PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	if (hook)
 		hook(hook_opaque, name, d->bdf, true);
 }
@@ -138,8 +139,8 @@ int fk_unbind_store(const char *driver, const char *text, size_t len)
 	struct fake_dev *d = named(text, len);
 	if (!d || strcmp(d->driver, driver) != 0)
 		return -ENODEV;
-	/* Linux blocks the writer until user space lets go, asking it to; here the write returns and
-	 * the unbind happens at the last close. */
+	/* Linux blocks the writer until user space lets go, asking it to; here the write returns
+	 * and the unbind happens at the last close. */
 	if (d->vdev) {
 		d->unbind_pending = true;
 		fake_dev_req(d);
@@ -184,7 +185,7 @@ int fk_override_store(struct fake_dev *d, const char *text, size_t len)
 	return 0;
 }
 
-/* --- by fiat --------------------------------------------------------------------------------------- */
+/* --- by fiat ------------------------------------------------------------------------------ */
 
 void fake_driver_set(const char *name, int probe_errno, bool managed_dma)
 {
@@ -262,8 +263,8 @@ unsigned int fk_bind_leaks(FILE *f)
 		if (strcmp(d->override, d->mark_override) != 0) {
 			n++;
 			if (f)
-				fprintf(f, "leak: %s has driver_override \"%s\", was \"%s\"\n", d->bdf,
-					d->override, d->mark_override);
+				fprintf(f, "leak: %s has driver_override \"%s\", was \"%s\"\n",
+					d->bdf, d->override, d->mark_override);
 		}
 	}
 	return n;

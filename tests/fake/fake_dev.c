@@ -33,12 +33,13 @@ unsigned int fk_cfg_size(const struct fake_dev *d)
 	return d->pcie ? 4096 : 256;
 }
 
-/* --- building ---------------------------------------------------------------------------------- */
+/* --- building ----------------------------------------------------------------------------- */
 
 static uint64_t place_bar(const struct fake_devdesc *desc, const struct fake_bar *b)
 {
-	uint64_t *next = b->flags & FAKE_BAR_IO ? &next_io :
-			 (b->flags & FAKE_BAR_64) && b->size > MIB(256) ? &next_mem64 : &next_mem32;
+	uint64_t *next = b->flags & FAKE_BAR_IO				  ? &next_io
+			 : (b->flags & FAKE_BAR_64) && b->size > MIB(256) ? &next_mem64
+									  : &next_mem32;
 	/* Each memory BAR has its pages to itself, at bar_align into them when it is small. */
 	uint64_t step = b->flags & FAKE_BAR_IO ? MAX(b->size, 4) : MAX(b->size, FK_PAGE);
 	uint64_t align = IS_POW2(step) ? step : FK_PAGE;
@@ -56,9 +57,11 @@ static void build_bars(struct fake_dev *d)
 		if (b->size == 0)
 			continue;
 		d->bar_addr[i] = place_bar(d->desc, b);
-		uint32_t low = b->flags & FAKE_BAR_IO ? PCI_BASE_ADDRESS_SPACE_IO :
-			       ((b->flags & FAKE_BAR_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
-				(b->flags & FAKE_BAR_PREF ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
+		uint32_t low =
+			b->flags & FAKE_BAR_IO
+				? PCI_BASE_ADDRESS_SPACE_IO
+				: ((b->flags & FAKE_BAR_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+				   (b->flags & FAKE_BAR_PREF ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
 		unsigned int reg = PCI_BASE_ADDRESS_0 + 4 * i;
 		uint64_t mask = ~(b->size - 1) & ~(b->flags & FAKE_BAR_IO ? 3ull : 15ull);
 		if (!vf) {
@@ -81,17 +84,20 @@ static void cap_writable(struct fake_dev *d, const struct fake_cap *c, unsigned 
 {
 	switch (c->id) {
 	case PCI_CAP_ID_PM:
-		fk_cfg_set(d->cfg_wr, at + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_ENABLE);
+		fk_cfg_set(d->cfg_wr, at + PCI_PM_CTRL, 2,
+			   PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_ENABLE);
 		d->pm = at;
 		d->no_soft_reset = c->w[1] & PCI_PM_CTRL_NO_SOFT_RESET;
 		break;
 	case PCI_CAP_ID_MSI:
-		fk_cfg_set(d->cfg_wr, at + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+		fk_cfg_set(d->cfg_wr, at + PCI_MSI_FLAGS, 2,
+			   PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 		memset(d->cfg_wr + at + 4, 0xff, c->len - 4u);
 		d->msi = at;
 		break;
 	case PCI_CAP_ID_MSIX:
-		fk_cfg_set(d->cfg_wr, at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+		fk_cfg_set(d->cfg_wr, at + PCI_MSIX_FLAGS, 2,
+			   PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 		d->msix = at;
 		break;
 	case PCI_CAP_ID_EXP:
@@ -147,7 +153,8 @@ static void build_ecaps(struct fake_dev *d)
 		if (c->off)
 			at = c->off;
 		if (prev)
-			fk_cfg_set(d->cfg, prev, 4, (fk_cfg_get(d->cfg, prev, 4) & 0xfffff) | at << 20);
+			fk_cfg_set(d->cfg, prev, 4,
+				   (fk_cfg_get(d->cfg, prev, 4) & 0xfffff) | at << 20);
 		uint32_t next = c->next > 0 ? (uint32_t)c->next : 0;
 		fk_cfg_set(d->cfg, at, 4, c->id | c->w[0] << 16 | next << 20);
 		for (unsigned int w = 1; w < 6 && 4 * w + 4u <= c->len; w++)
@@ -180,8 +187,8 @@ void fk_dev_build(struct fake_dev *d)
 	c[PCI_INTERRUPT_PIN] = s->intx_pin;
 	c[PCI_INTERRUPT_LINE] = s->intx_pin ? 11 : 0;
 
-	uint32_t cmd = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
-		       PCI_COMMAND_SERR;
+	uint32_t cmd = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+		       PCI_COMMAND_PARITY | PCI_COMMAND_SERR;
 	if (!(s->flags & FAKE_DEV_NO_INTX_DISABLE))
 		cmd |= PCI_COMMAND_INTX_DISABLE;
 	fk_cfg_set(d->cfg_wr, PCI_COMMAND, 2, cmd);
@@ -193,7 +200,8 @@ void fk_dev_build(struct fake_dev *d)
 	if (s->rom_size) {
 		next_mem32 = ALIGN_UP(next_mem32, MAX((uint64_t)s->rom_size, FK_PAGE));
 		fk_cfg_set(c, PCI_ROM_ADDRESS, 4, (uint32_t)next_mem32);
-		fk_cfg_set(d->cfg_wr, PCI_ROM_ADDRESS, 4, ~(s->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE);
+		fk_cfg_set(d->cfg_wr, PCI_ROM_ADDRESS, 4,
+			   ~(s->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE);
 		next_mem32 += MAX((uint64_t)s->rom_size, FK_PAGE);
 	}
 	build_caps(d);
@@ -216,7 +224,7 @@ void fk_dev_space_reset(void)
 	next_io = 0xc000;
 }
 
-/* --- decode and power -------------------------------------------------------------------------- */
+/* --- decode and power --------------------------------------------------------------------- */
 
 bool fk_dev_mem_enabled(const struct fake_dev *d)
 {
@@ -245,7 +253,10 @@ static void come_back(struct fk_map *m, void *opaque)
 void fk_dev_decode_changed(struct fake_dev *d, bool was, const char *why)
 {
 	bool now = fk_dev_mem_enabled(d);
-	union { const char *c; void *v; } arg = { .c = why };
+	union {
+		const char *c;
+		void *v;
+	} arg = { .c = why };
 	if (was && !now)
 		fk_map_each_bar(d, vanish, arg.v);
 	else if (!was && now)
@@ -254,7 +265,10 @@ void fk_dev_decode_changed(struct fake_dev *d, bool was, const char *why)
 
 void fk_dev_zap_event(struct fake_dev *d, const char *why)
 {
-	union { const char *c; void *v; } arg = { .c = why };
+	union {
+		const char *c;
+		void *v;
+	} arg = { .c = why };
 	fk_map_each_bar(d, vanish, arg.v);
 	if (fk_dev_mem_enabled(d))
 		fk_map_each_bar(d, come_back, NULL);
@@ -291,13 +305,14 @@ void fk_cfg_phys_write(struct fake_dev *d, unsigned int off, unsigned int len, u
 	fk_dev_decode_changed(d, was, "clearing COMMAND.Memory");
 }
 
-/* --- reset --------------------------------------------------------------------------------------- */
+/* --- reset -------------------------------------------------------------------------------- */
 
 bool fk_dev_can_reset(const struct fake_dev *d)
 {
 	if (d->desc->flags & FAKE_DEV_NORESET)
 		return false;
-	bool flr = d->pcie && (fk_cfg_get(d->cfg, d->pcie + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
+	bool flr =
+		d->pcie && (fk_cfg_get(d->cfg, d->pcie + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 	bool af = d->af && (d->cfg[d->af + PCI_AF_CAP] & PCI_AF_CAP_FLR);
 	return flr || af || (d->pm && !d->no_soft_reset);
 }
@@ -321,11 +336,13 @@ int fk_dev_reset(struct fake_dev *d, const char *why)
 	return 0;
 }
 
-/* --- MSI-X geometry -------------------------------------------------------------------------------- */
+/* --- MSI-X geometry ----------------------------------------------------------------------- */
 
 unsigned int fk_msix_count(const struct fake_dev *d)
 {
-	return d->msix ? (fk_cfg_get(d->cfg, d->msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1 : 0;
+	return d->msix ? (fk_cfg_get(d->cfg, d->msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) +
+				 1
+		       : 0;
 }
 
 bool fk_msix_span(const struct fake_dev *d, bool pba, unsigned int *ret_bar, uint64_t *ret_off,

@@ -13,7 +13,7 @@ VV_BEGIN_DECLS
 
 enum fake_bar_flags {
 	FAKE_BAR_IO = 1,
-	FAKE_BAR_64 = 2,     /* also takes the next index, whose entry stays empty */
+	FAKE_BAR_64 = 2, /* also takes the next index, whose entry stays empty */
 	FAKE_BAR_PREF = 4,
 	FAKE_BAR_NOMMAP = 8, /* the kernel does not offer mmap of it (a page it must share) */
 };
@@ -30,7 +30,10 @@ struct fake_bar {
 	bool sparse_none; /* the capability with no areas: nothing may be mapped */
 };
 
-#define FAKE_BAR(bytes, bits) { .size = (bytes), .flags = (bits) }
+#define FAKE_BAR(bytes, bits)                                                                      \
+	{                                                                                          \
+		.size = (bytes), .flags = (bits)                                                   \
+	}
 
 /* One capability. Made by the macros below; `off` 0: placed after the one before it. */
 struct fake_cap {
@@ -41,6 +44,7 @@ struct fake_cap {
 	uint32_t w[6]; /* dwords (standard: from byte 2 on as w[0] 16 bit, then dwords) */
 };
 
+// clang-format off
 /* Message Control of MSI: log2 of vectors (0..5), 64 bit, per-vector masking. */
 #define FAKE_CAP_MSI(log2n, is64, maskbit)                                                         \
 	{ .id = 0x05, .len = (uint16_t)(10 + ((is64) ? 4 : 0) + ((maskbit) ? 10 : 0)),             \
@@ -54,7 +58,8 @@ struct fake_cap {
 /* `type` 0 endpoint, 1 legacy endpoint, 9 root complex integrated. */
 #define FAKE_CAP_PCIE(type, flr)                                                                   \
 	{ .id = 0x10, .len = 60,                                                                   \
-	  .w = { 2u | ((type) << 4), 0x8000u | ((flr) ? 0x10000000u : 0u), 0, 0x00413c11, 0x10110000 } }
+	  .w = { 2u | ((type) << 4), 0x8000u | ((flr) ? 0x10000000u : 0u), 0, 0x00413c11,          \
+		 0x10110000 } }
 #define FAKE_CAP_AF(flr) { .id = 0x13, .len = 6, .w = { 0x0006u | ((flr) ? 0x300u : 0x100u) } }
 #define FAKE_CAP_VPD	 { .id = 0x03, .len = 8 }
 #define FAKE_CAP_VNDR(n) { .id = 0x09, .len = (n), .w = { (n) } }
@@ -64,24 +69,27 @@ struct fake_cap {
 #define FAKE_ECAP_DSN	      { .id = 0x0003, .len = 12, .w = { 1, 0xffe0c0de, 0x525400ff } }
 #define FAKE_ECAP_ARI	      { .id = 0x000e, .len = 8, .w = { 1 } }
 #define FAKE_ECAP_ATS	      { .id = 0x000f, .len = 8, .w = { 1 } }
-#define FAKE_ECAP_SRIOV(nvf)  { .id = 0x0010, .len = 64, .w = { 1, 2, 0, ((uint32_t)(nvf) << 16) | (nvf) } }
+#define FAKE_ECAP_SRIOV(nvf)                                                                       \
+	{ .id = 0x0010, .len = 64, .w = { 1, 2, 0, ((uint32_t)(nvf) << 16) | (nvf) } }
 #define FAKE_ECAP_REBAR(bar, sizes) { .id = 0x0015, .len = 12, .w = { 1, (sizes), 0x20u | (bar) } }
 #define FAKE_ECAP_RAW(i, n)   { .id = (i), .len = (n), .w = { 1 } }
+// clang-format on
 
 enum fake_dev_flags {
-	FAKE_DEV_NORESET = 0x1,	      /* no method at all: FLAGS_RESET clear, RESET EINVAL */
-	FAKE_DEV_RESET_FAILS = 0x2,   /* RESET is offered and gives EIO */
-	FAKE_DEV_NORESIZE = 0x4,      /* MSI-X cannot grow while enabled (kernels before 6.4) */
-	FAKE_DEV_VF = 0x8,	      /* SR-IOV VF: physical vendor and device read 0xffff, BARs 0 */
+	FAKE_DEV_NORESET = 0x1,	    /* no method at all: FLAGS_RESET clear, RESET EINVAL */
+	FAKE_DEV_RESET_FAILS = 0x2, /* RESET is offered and gives EIO */
+	FAKE_DEV_NORESIZE = 0x4,    /* MSI-X cannot grow while enabled (kernels before 6.4) */
+	FAKE_DEV_VF = 0x8,	    /* SR-IOV VF: physical vendor and device read 0xffff, BARs 0 */
 	FAKE_DEV_MULTIFUNCTION = 0x10,
 	FAKE_DEV_NOT_MSIX_MAPPABLE = 0x20, /* mmap of the MSI-X table's pages gives EINVAL */
-	FAKE_DEV_ROM_BROKEN = 0x40,   /* ROM BAR present, image unreadable: region size 0 */
-	FAKE_DEV_SHORT_CONFIG = 0x80, /* config reads and writes stop at the first dword */
-	FAKE_DEV_NO_INTX_DISABLE = 0x100, /* pre-PCI-2.3: COMMAND.INTx Disable does not stick */
-	FAKE_DEV_BRIDGE = 0x200,      /* type 1 header, pcieport: never given to a guest */
-	FAKE_DEV_HAS_VGA = 0x400,     /* the VGA region exists */
-	FAKE_DEV_STUCK_D3 = 0x800,    /* after close it reads all ones (D3cold wedge) */
-	FAKE_DEV_PFNMAP_NO_DMA = 0x1000, /* MAP_DMA of its BAR gives EFAULT (iommufd compatibility) */
+	FAKE_DEV_ROM_BROKEN = 0x40,	   /* ROM BAR present, image unreadable: region size 0 */
+	FAKE_DEV_SHORT_CONFIG = 0x80,	   /* config reads and writes stop at the first dword */
+	FAKE_DEV_NO_INTX_DISABLE = 0x100,  /* pre-PCI-2.3: COMMAND.INTx Disable does not stick */
+	FAKE_DEV_BRIDGE = 0x200,	   /* type 1 header, pcieport: never given to a guest */
+	FAKE_DEV_HAS_VGA = 0x400,	   /* the VGA region exists */
+	FAKE_DEV_STUCK_D3 = 0x800,	   /* after close it reads all ones (D3cold wedge) */
+	FAKE_DEV_PFNMAP_NO_DMA =
+		0x1000, /* MAP_DMA of its BAR gives EFAULT (iommufd compatibility) */
 };
 
 #define FAKE_CAPS_MAX 12
@@ -103,7 +111,7 @@ struct fake_devdesc {
 
 struct fake_dev;
 
-/* --- interrupts ------------------------------------------------------------------------------ */
+/* --- interrupts --------------------------------------------------------------------------- */
 
 enum fake_fire {
 	FAKE_FIRE_SENT = 0,   /* an eventfd was signalled (and a bound irqfd has taken it) */
@@ -116,8 +124,8 @@ enum fake_fire fake_dev_fire(struct fake_dev *d, unsigned int vec);
 /* INTx pin level. Asserting signals once and auto-masks; unmasking while asserted signals again. */
 enum fake_fire fake_dev_intx(struct fake_dev *d, bool level);
 bool fake_dev_intx_masked(const struct fake_dev *d); /* by VFIO's own mask or INTx Disable */
-enum fake_fire fake_dev_err(struct fake_dev *d); /* uncorrectable error: ERR eventfd */
-enum fake_fire fake_dev_req(struct fake_dev *d); /* host wants it back: REQ eventfd */
+enum fake_fire fake_dev_err(struct fake_dev *d);     /* uncorrectable error: ERR eventfd */
+enum fake_fire fake_dev_req(struct fake_dev *d);     /* host wants it back: REQ eventfd */
 
 /* Which index VFIO has enabled: 0 INTx, 1 MSI, 2 MSI-X; -1 none. */
 int fake_dev_irq_index(const struct fake_dev *d);
@@ -125,7 +133,7 @@ int fake_dev_irq_index(const struct fake_dev *d);
 unsigned int fake_dev_irqs_allocated(const struct fake_dev *d);
 unsigned int fake_dev_irqs_armed(const struct fake_dev *d);
 
-/* --- DMA as the device sees it --------------------------------------------------------------- */
+/* --- DMA as the device sees it ------------------------------------------------------------ */
 
 /* Through its group's container. 0; -EPERM bus master off or not in D0; -EFAULT no mapping or no
  * permission (an IOMMU fault, counted). A transfer may cross adjacent maps. */
@@ -133,7 +141,7 @@ int fake_dev_dma_read(struct fake_dev *d, uint64_t iova, void *buf, size_t len);
 int fake_dev_dma_write(struct fake_dev *d, uint64_t iova, const void *buf, size_t len);
 unsigned int fake_dev_dma_faults(const struct fake_dev *d);
 
-/* --- BARs and state -------------------------------------------------------------------------- */
+/* --- BARs and state ----------------------------------------------------------------------- */
 
 /* The device's own view of a BAR's memory, whatever the decode bits say. Within the BAR. */
 void fake_dev_bar_read(struct fake_dev *d, unsigned int bar, uint64_t off, void *buf, size_t len);
@@ -142,7 +150,8 @@ void fake_dev_bar_write(struct fake_dev *d, unsigned int bar, uint64_t off, cons
 /* Called for each pread/pwrite of a BAR (trapped accesses) instead of plain memory; NULL restores
  * memory. A mapped access never gets here: that it does not is the point of counting. */
 void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
-		       void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len, bool write),
+		       void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len,
+				  bool write),
 		       void *opaque);
 unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar); /* pread + pwrite */
 
@@ -154,7 +163,8 @@ unsigned int fake_dev_resets(const struct fake_dev *d); /* VFIO_DEVICE_RESET, ho
  * DMA-mapped for peers. */
 bool fake_dev_bar_mapped(const struct fake_dev *d, unsigned int bar, uint64_t off, uint64_t len);
 bool fake_dev_bar_in_slot(const struct fake_dev *d, unsigned int bar, uint64_t off, uint64_t len);
-bool fake_dev_bar_dma_mapped(const struct fake_dev *d, unsigned int bar, uint64_t off, uint64_t len);
+bool fake_dev_bar_dma_mapped(const struct fake_dev *d, unsigned int bar, uint64_t off,
+			     uint64_t len);
 
 /* Surprise removal: config reads all ones, BAR accesses EIO, mappings zapped, eventfds silent.
  * The fds stay until closed; sysfs loses it. */

@@ -10,7 +10,7 @@
 #include "tests/fake/fake_host.h"
 #include "tests/fake/fake_int.h"
 
-/* --- interrupts --------------------------------------------------------------------------------------- */
+/* --- interrupts --------------------------------------------------------------------------- */
 
 enum fake_fire fake_dev_fire(struct fake_dev *d, unsigned int vec)
 {
@@ -99,7 +99,7 @@ unsigned int fake_dev_irqs_armed(const struct fake_dev *d)
 	return n;
 }
 
-/* --- DMA ------------------------------------------------------------------------------------------------ */
+/* --- DMA ---------------------------------------------------------------------------------- */
 
 static int dma(struct fake_dev *d, uint64_t iova, uint8_t *buf, size_t len, bool write)
 {
@@ -134,7 +134,10 @@ int fake_dev_dma_read(struct fake_dev *d, uint64_t iova, void *buf, size_t len)
 
 int fake_dev_dma_write(struct fake_dev *d, uint64_t iova, const void *buf, size_t len)
 {
-	union { const void *c; void *v; } from = { .c = buf };
+	union {
+		const void *c;
+		void *v;
+	} from = { .c = buf };
 	fk_lock();
 	int r = dma(d, iova, from.v, len, true);
 	fk_unlock();
@@ -146,12 +149,13 @@ unsigned int fake_dev_dma_faults(const struct fake_dev *d)
 	return d->dma_faults;
 }
 
-/* --- BARs and state --------------------------------------------------------------------------------------- */
+/* --- BARs and state ----------------------------------------------------------------------- */
 
 static void check_bar(const struct fake_dev *d, unsigned int bar, uint64_t off, size_t len)
 {
 	if (bar > 5 || d->bar_fd[bar] < 0 || off + len > d->desc->bars[bar].size)
-		fk_bug("BAR%u of %s has no byte %#llx", bar, d->bdf, (unsigned long long)(off + len));
+		fk_bug("BAR%u of %s has no byte %#llx", bar, d->bdf,
+		       (unsigned long long)(off + len));
 }
 
 void fake_dev_bar_read(struct fake_dev *d, unsigned int bar, uint64_t off, void *buf, size_t len)
@@ -161,7 +165,8 @@ void fake_dev_bar_read(struct fake_dev *d, unsigned int bar, uint64_t off, void 
 		fk_bug("BAR%u of %s can't be read", bar, d->bdf);
 }
 
-void fake_dev_bar_write(struct fake_dev *d, unsigned int bar, uint64_t off, const void *buf, size_t len)
+void fake_dev_bar_write(struct fake_dev *d, unsigned int bar, uint64_t off, const void *buf,
+			size_t len)
 {
 	check_bar(d, bar, off, len);
 	if (pwrite(d->bar_fd[bar], buf, len, (off_t)off) != (ssize_t)len)
@@ -169,7 +174,8 @@ void fake_dev_bar_write(struct fake_dev *d, unsigned int bar, uint64_t off, cons
 }
 
 void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
-		       void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len, bool write),
+		       void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len,
+				  bool write),
 		       void *opaque)
 {
 	fk_lock();

@@ -16,7 +16,7 @@ struct fk_efd {
 	struct list node;
 	struct list waiters;
 	uint64_t id;
-	int fd; /* our own duplicate */
+	int fd;	       /* our own duplicate */
 	uint64_t seen; /* count that was there, and was acted on, when a consumer came */
 	unsigned int refs;
 };

@@ -22,6 +22,7 @@ static struct {
 static unsigned int n_faults, hits;
 static struct fk_sweep_plan plan;
 
+// clang-format off
 static const struct {
 	const char *name;
 	int errnos[ERRNOS]; /* what may go wrong without the caller's fault; ends at 0 */
@@ -118,6 +119,7 @@ static const struct {
 	IOCTL(KVM_INTERRUPT, EINVAL), IOCTL(KVM_NMI, EINVAL), IOCTL(KVM_KVMCLOCK_CTRL, EINVAL),
 	IOCTL(KVM_RUN, EFAULT),
 };
+// clang-format on
 
 const char *fk_call_name(enum fake_call c)
 {
@@ -140,7 +142,7 @@ const char *fk_ioctl_name(const struct fk_call *c)
 	return i < 0 ? NULL : ioctls[i].name;
 }
 
-/* --- by plan ---------------------------------------------------------------------------------------------- */
+/* --- by plan ------------------------------------------------------------------------------ */
 
 void fake_fault_add(const struct fake_fault *f)
 {
@@ -180,8 +182,8 @@ static int planned(const struct fk_call *c)
 	int err = 0;
 	for (unsigned int i = 0; i < n_faults; i++) {
 		const struct fake_fault *f = &faults[i].f;
-		if ((f->calls && !(f->calls & BIT32(c->call))) || (f->request && f->request != c->request) ||
-		    !path_matches(f->path, c->path))
+		if ((f->calls && !(f->calls & BIT32(c->call))) ||
+		    (f->request && f->request != c->request) || !path_matches(f->path, c->path))
 			continue;
 		unsigned int n = ++faults[i].seen;
 		if (n >= f->nth && (f->times == 0 || n < f->nth + f->times) && err == 0)
@@ -191,7 +193,7 @@ static int planned(const struct fk_call *c)
 	return -err;
 }
 
-/* --- the sweep's -------------------------------------------------------------------------------------------- */
+/* --- the sweep's -------------------------------------------------------------------------- */
 
 static bool undoes(const struct fk_call *c)
 {

@@ -10,21 +10,40 @@
 VV_BEGIN_DECLS
 
 enum fake_call {
-	FAKE_CALL_OPEN, FAKE_CALL_CLOSE, FAKE_CALL_IOCTL, FAKE_CALL_READ, FAKE_CALL_WRITE,
-	FAKE_CALL_PREAD, FAKE_CALL_PWRITE, FAKE_CALL_MMAP, FAKE_CALL_MUNMAP, FAKE_CALL_MADVISE,
-	FAKE_CALL_EVENTFD, FAKE_CALL_MEMFD, FAKE_CALL_FTRUNCATE, FAKE_CALL_FSYNC, FAKE_CALL_FSTAT,
-	FAKE_CALL_STAT, FAKE_CALL_ACCESS, FAKE_CALL_READLINK, FAKE_CALL_LISTDIR, FAKE_CALL_MKDIR,
-	FAKE_CALL_RENAME, FAKE_CALL_UNLINK, FAKE_CALL_FLOCK, FAKE_CALL_POLL,
+	FAKE_CALL_OPEN,
+	FAKE_CALL_CLOSE,
+	FAKE_CALL_IOCTL,
+	FAKE_CALL_READ,
+	FAKE_CALL_WRITE,
+	FAKE_CALL_PREAD,
+	FAKE_CALL_PWRITE,
+	FAKE_CALL_MMAP,
+	FAKE_CALL_MUNMAP,
+	FAKE_CALL_MADVISE,
+	FAKE_CALL_EVENTFD,
+	FAKE_CALL_MEMFD,
+	FAKE_CALL_FTRUNCATE,
+	FAKE_CALL_FSYNC,
+	FAKE_CALL_FSTAT,
+	FAKE_CALL_STAT,
+	FAKE_CALL_ACCESS,
+	FAKE_CALL_READLINK,
+	FAKE_CALL_LISTDIR,
+	FAKE_CALL_MKDIR,
+	FAKE_CALL_RENAME,
+	FAKE_CALL_UNLINK,
+	FAKE_CALL_FLOCK,
+	FAKE_CALL_POLL,
 	FAKE_CALLS
 };
 
 struct fake_fault {
 	unsigned int calls;    /* mask of BIT32(enum fake_call); 0: any */
 	unsigned long request; /* ioctl number; 0: any */
-	const char *path;      /* fnmatch() pattern on the path, or the fd's name; NULL: any. Kept. */
-	unsigned int nth;      /* 1: the first match */
-	unsigned int times;    /* how many matches in a row fail from there on; 0: all of them */
-	int err;	       /* errno to give, positive */
+	const char *path;   /* fnmatch() pattern on the path, or the fd's name; NULL: any. Kept. */
+	unsigned int nth;   /* 1: the first match */
+	unsigned int times; /* how many matches in a row fail from there on; 0: all of them */
+	int err;	    /* errno to give, positive */
 };
 
 /* Up to 8 faults at once; each counts its own matches from now. */
@@ -56,11 +75,11 @@ struct fake_sweep {
 };
 
 struct fake_sweep_stats {
-	unsigned int calls;	/* distinct calls failed */
-	unsigned int injected;	/* rounds: calls times errnos */
-	unsigned int failed;	/* run() reported it */
-	unsigned int absorbed;	/* run() succeeded anyway */
-	unsigned int bad;	/* findings; each was printed to stderr */
+	unsigned int calls;    /* distinct calls failed */
+	unsigned int injected; /* rounds: calls times errnos */
+	unsigned int failed;   /* run() reported it */
+	unsigned int absorbed; /* run() succeeded anyway */
+	unsigned int bad;      /* findings; each was printed to stderr */
 };
 
 /* Returns the number of findings: 0 is a pass. Prints one line of statistics to stdout.

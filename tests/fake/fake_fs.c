@@ -15,8 +15,8 @@
 #include "tests/fake/fake_fs_int.h"
 #include "tests/fake/fake_host.h"
 
-#define LINKS_MAX   40
-#define ERRNOS_MAX  16
+#define LINKS_MAX  40
+#define ERRNOS_MAX 16
 
 static struct fk_node *root;
 static struct {
@@ -148,7 +148,7 @@ static bool writable(const struct fk_node *n)
 	return false;
 }
 
-/* --- made by fiat -------------------------------------------------------------------------------- */
+/* --- made by fiat ------------------------------------------------------------------------- */
 
 /* The directories above exist afterwards; an existing non-directory of that name goes. */
 static struct fk_node *place(const char *path, enum fk_node_type type)
@@ -200,7 +200,8 @@ struct fk_node *fk_fs_text(const char *path, const char *fmt, ...)
 	return n;
 }
 
-struct fk_node *fk_fs_ops(const char *path, mode_t mode, const struct fk_node_ops *ops, void *opaque)
+struct fk_node *fk_fs_ops(const char *path, mode_t mode, const struct fk_node_ops *ops,
+			  void *opaque)
 {
 	struct fk_node *n = place(path, FK_NODE_FILE);
 	n->ops = ops;
@@ -258,7 +259,7 @@ void fk_fs_path_errno(const char *path, int err)
 	fk_bug("more than %d paths made to fail", ERRNOS_MAX);
 }
 
-/* --- asked for by user space ----------------------------------------------------------------------- */
+/* --- asked for by user space -------------------------------------------------------------- */
 
 static int create(struct walk *w, mode_t mode, struct fk_node **ret)
 {
@@ -314,8 +315,10 @@ int fk_fs_stat(const char *path, struct stat *ret)
 	int r = path[0] == '/' ? lookup(path, true, &n) : -ENOENT;
 	if (r < 0)
 		return r;
-	static const mode_t types[] = { [FK_NODE_DIR] = S_IFDIR, [FK_NODE_FILE] = S_IFREG,
-					[FK_NODE_LINK] = S_IFLNK, [FK_NODE_DEV] = S_IFCHR };
+	static const mode_t types[] = { [FK_NODE_DIR] = S_IFDIR,
+					[FK_NODE_FILE] = S_IFREG,
+					[FK_NODE_LINK] = S_IFLNK,
+					[FK_NODE_DEV] = S_IFCHR };
 	memset(ret, 0, sizeof(*ret));
 	ret->st_mode = types[n->type] | n->mode;
 	ret->st_nlink = 1;
@@ -429,7 +432,7 @@ int fk_fs_unlink(const char *path)
 	return 0;
 }
 
-/* --- what user space left --------------------------------------------------------------------------- */
+/* --- what user space left ----------------------------------------------------------------- */
 
 static unsigned int left(const struct fk_node *dir, const char *path, FILE *f, bool mark)
 {

@@ -112,7 +112,10 @@ static void fs_release(struct fk_file *f)
 }
 
 static const struct fk_fops fs_fops = {
-	.read = fs_read, .write = fs_write, .pread = fs_pread, .pwrite = fs_pwrite,
+	.read = fs_read,
+	.write = fs_write,
+	.pread = fs_pread,
+	.pwrite = fs_pwrite,
 	.release = fs_release,
 };
 

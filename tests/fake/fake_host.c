@@ -46,7 +46,8 @@ bool fk_group_viable(const struct fk_group *g)
 {
 	const struct fake_dev *d;
 	list_for_each(d, &devs, struct fake_dev, node)
-		if (d->group == g && !d->removed && d->driver[0] && !fk_driver_managed_dma(d->driver))
+		if (d->group == g && !d->removed && d->driver[0] &&
+		    !fk_driver_managed_dma(d->driver))
 			return false;
 	return true;
 }
@@ -56,7 +57,8 @@ static void check_bdf(const char *bdf)
 	unsigned int seg, bus, dev, fn;
 	char rest;
 	if (!bdf || strlen(bdf) != 12 ||
-	    sscanf(bdf, "%4x:%2x:%2x.%1x%c", &seg, &bus, &dev, &fn, &rest) != 4 || dev > 31 || fn > 7)
+	    sscanf(bdf, "%4x:%2x:%2x.%1x%c", &seg, &bus, &dev, &fn, &rest) != 4 || dev > 31 ||
+	    fn > 7)
 		fk_bug("\"%s\" is not a PCI address", bdf ? bdf : "(none)");
 	if (fake_dev_find(bdf))
 		fk_bug("%s is there twice", bdf);
@@ -73,7 +75,8 @@ struct fake_dev *fake_dev_add(const struct fake_devdesc *desc, const struct fake
 	const struct fake_dev *up = at->parent ? fake_dev_find(at->parent) : NULL;
 	if (at->parent && !up)
 		fk_bug("%s: there is no bridge %s", at->bdf, at->parent);
-	snprintf(d->path, sizeof(d->path), "%.150s/%s", up ? up->path : "/sys/devices/pci0000:00", d->bdf);
+	snprintf(d->path, sizeof(d->path), "%.150s/%s", up ? up->path : "/sys/devices/pci0000:00",
+		 d->bdf);
 	fk_dev_build(d);
 	list_add_tail(&devs, &d->node);
 	fk_sysfs_add(d);
@@ -120,7 +123,7 @@ uint8_t *fake_dev_config(struct fake_dev *d)
 	return d->cfg;
 }
 
-/* --- in use ---------------------------------------------------------------------------------------- */
+/* --- in use ------------------------------------------------------------------------------- */
 
 static void add_class(struct fake_dev *d, const char *kind, const char *name)
 {
@@ -165,8 +168,8 @@ void fake_dev_add_net(struct fake_dev *d, const char *ifname, bool default_route
 	fk_lock();
 	add_class(d, "net", ifname);
 	if (default_route) {
-		snprintf(line, sizeof(line), "%s\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
-			 ifname);
+		snprintf(line, sizeof(line),
+			 "%s\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n", ifname);
 		append("/proc/net/route", line);
 	}
 	fk_unlock();
@@ -182,7 +185,7 @@ void fake_dev_add_fb(struct fake_dev *d, const char *fbname)
 	fk_unlock();
 }
 
-/* --- groups ---------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------- */
 
 static struct fk_group *must_find(int id)
 {

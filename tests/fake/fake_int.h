@@ -38,11 +38,20 @@ void fk_log(const char *text);
 /* The test itself is wrong: says so and aborts. */
 void fk_bug(const char *fmt, ...) ATTR_PRINTF(1, 2) __attribute__((noreturn));
 
-/* --- files (fake_sys.c) ------------------------------------------------------------------------ */
+/* --- files (fake_sys.c) ------------------------------------------------------------------- */
 
 enum fk_kind {
-	FK_REAL, FK_FS, FK_EVENTFD, FK_MEMFD, FK_CONTAINER, FK_GROUP, FK_DEVICE, FK_KVM, FK_VM,
-	FK_VCPU, FK_KVMDEV
+	FK_REAL,
+	FK_FS,
+	FK_EVENTFD,
+	FK_MEMFD,
+	FK_CONTAINER,
+	FK_GROUP,
+	FK_DEVICE,
+	FK_KVM,
+	FK_VM,
+	FK_VCPU,
+	FK_KVMDEV
 };
 
 struct fk_file;
@@ -81,7 +90,7 @@ void fk_files_reset(void); /* closes everything, forgets allowed paths */
 /* The object behind fd if it is of that kind; NULL otherwise. */
 void *fk_obj(int fd, enum fk_kind kind);
 
-/* --- mappings (fake_map.c) --------------------------------------------------------------------- */
+/* --- mappings (fake_map.c) ---------------------------------------------------------------- */
 
 enum fk_map_kind { FK_MAP_ANON, FK_MAP_FILE, FK_MAP_BAR, FK_MAP_VCPU };
 
@@ -102,18 +111,19 @@ int fk_munmap(void *addr, size_t len);
 /* The mapping that holds addr; NULL: none of ours. */
 struct fk_map *fk_map_at(uintptr_t addr);
 /* Calls fn for each BAR mapping of d. */
-void fk_map_each_bar(const struct fake_dev *d, void (*fn)(struct fk_map *m, void *opaque), void *opaque);
+void fk_map_each_bar(const struct fake_dev *d, void (*fn)(struct fk_map *m, void *opaque),
+		     void *opaque);
 /* Makes a BAR mapping inaccessible, or accessible again. */
 void fk_map_zap(struct fk_map *m, bool zap);
-/* 0 if the whole range can be read (and written): -EFAULT otherwise. `ret_bar`: some of it is BAR. */
+/* 0 if the whole range can be read (and written): -EFAULT otherwise. `ret_bar`: some of it is a
+ * BAR. */
 int fk_va_check(uintptr_t addr, uint64_t len, bool write, bool *ret_bar);
 unsigned int fk_map_leaks(FILE *f);
 void fk_map_reset(void);
-void fk_guard_install(void);
 /* Host accesses to zapped BARs since last asked: turns them into violations. */
 void fk_guard_collect(void);
 
-/* --- eventfds (fake_event.c) ------------------------------------------------------------------- */
+/* --- eventfds (fake_event.c) -------------------------------------------------------------- */
 
 struct fk_efd; /* an eventfd's open file, kept however many fds close */
 
@@ -133,7 +143,7 @@ struct fk_waiter {
 };
 void fk_waiter_add(struct fk_waiter *w, struct fk_efd *e); /* takes over the reference */
 void fk_waiter_del(struct fk_waiter *w);
-void fk_efd_wrote(uint64_t id); /* user space signalled it */
+void fk_efd_wrote(uint64_t id);	  /* user space signalled it */
 void fk_efd_drained(uint64_t id); /* user space took its count */
 /* A consumer that comes to a count has acted on it; `take`: the count is consumed, otherwise it
  * stays until the next signal. */
@@ -141,7 +151,7 @@ void fk_efd_seen(struct fk_efd *e, bool take);
 void fk_efd_pump_all(void);
 void fk_efd_reset(void);
 
-/* --- the tree (fake_fs.c) ---------------------------------------------------------------------- */
+/* --- the tree (fake_fs.c) ----------------------------------------------------------------- */
 
 struct fk_node;
 struct fk_node_ops {
@@ -155,7 +165,8 @@ struct fk_node_ops {
 /* Directories above are made. A node already there is replaced (a directory is kept). */
 struct fk_node *fk_fs_dir(const char *path);
 struct fk_node *fk_fs_text(const char *path, const char *fmt, ...) ATTR_PRINTF(2, 3);
-struct fk_node *fk_fs_ops(const char *path, mode_t mode, const struct fk_node_ops *ops, void *opaque);
+struct fk_node *fk_fs_ops(const char *path, mode_t mode, const struct fk_node_ops *ops,
+			  void *opaque);
 struct fk_node *fk_fs_dev(const char *path, const struct fk_node_ops *ops, void *opaque);
 void fk_fs_link(const char *path, const char *target);
 void fk_fs_remove(const char *path);
@@ -176,13 +187,13 @@ unsigned int fk_fs_leaks(FILE *f);
 void fk_fs_mark(void);
 void fk_fs_reset(void);
 
-/* --- devices (fake_dev.c, fake_sysfs.c, fake_bind.c) ------------------------------------------- */
+/* --- devices (fake_dev.c, fake_sysfs.c, fake_bind.c) -------------------------------------- */
 
 struct fk_group;
 struct fk_vdev;
 
-struct fk_class { /* what a native driver offers */
-	char kind[8];	/* "block", "net", "fb" */
+struct fk_class {     /* what a native driver offers */
+	char kind[8]; /* "block", "net", "fb" */
 	char name[32];
 };
 
@@ -202,13 +213,13 @@ struct fake_dev {
 	struct fk_class classes[4];
 	unsigned int n_classes;
 
-	uint8_t cfg[4096];  /* physical configuration space */
-	uint8_t cfg_wr[4096]; /* writable bits of it */
+	uint8_t cfg[4096];		      /* physical configuration space */
+	uint8_t cfg_wr[4096];		      /* writable bits of it */
 	unsigned int msi, msix, pm, pcie, af; /* capability offsets, 0 none */
 	bool no_soft_reset;
-	unsigned int power; /* D-state 0..3 */
+	unsigned int power;   /* D-state 0..3 */
 	uint64_t bar_addr[6]; /* physical */
-	int bar_fd[6];	    /* memfd, -1: none */
+	int bar_fd[6];	      /* memfd, -1: none */
 	struct fk_bar_hook {
 		void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len, bool write);
 		void *opaque;
@@ -224,7 +235,10 @@ struct fk_group {
 	int id;
 	char type[16];
 	int attach_errno, domain;
-	struct fk_resv { uint64_t first, last; char type[20]; } resv[8];
+	struct fk_resv {
+		uint64_t first, last;
+		char type[20];
+	} resv[8];
 	unsigned int n_resv;
 	/* VFIO */
 	unsigned int opens;		/* references to the one open file */
@@ -255,7 +269,8 @@ unsigned int fk_cfg_size(const struct fake_dev *d); /* 256 or 4096 */
 void fk_bar_clear(struct fake_dev *d);
 unsigned int fk_msix_count(const struct fake_dev *d);
 /* BAR, offset and bytes of the table and of the PBA; false: no MSI-X. */
-bool fk_msix_span(const struct fake_dev *d, bool pba, unsigned int *ret_bar, uint64_t *ret_off, uint64_t *ret_len);
+bool fk_msix_span(const struct fake_dev *d, bool pba, unsigned int *ret_bar, uint64_t *ret_off,
+		  uint64_t *ret_len);
 
 /* True if [addr, addr+len) of this process shows a page of an MSI-X table or PBA. */
 bool fk_shows_msix(uintptr_t addr, uint64_t len, const char **ret_bdf);
@@ -281,7 +296,7 @@ void fk_bind_mark(void);
 void fk_bind_reset(void);
 void fk_dev_reset_all(void);
 
-/* --- VFIO -------------------------------------------------------------------------------------- */
+/* --- VFIO --------------------------------------------------------------------------------- */
 
 struct fk_irqctx {
 	struct fk_efd *trigger;
@@ -293,15 +308,15 @@ struct fk_vdev {
 	struct fake_dev *d;
 	unsigned int refs;
 	uint8_t vcfg[4096];
-	uint16_t cap[4096];  /* whose byte it is: FK_CAP_*, or a capability's id */
-	uint16_t base[4096]; /* where that capability starts */
+	uint16_t cap[4096];	      /* whose byte it is: FK_CAP_*, or a capability's id */
+	uint16_t base[4096];	      /* where that capability starts */
 	uint8_t virt[4096], wr[4096]; /* bits kept by VFIO; bits user space may write */
-	int irq_index; /* -1 none, 0 INTx, 1 MSI, 2 MSI-X */
-	unsigned int n_irqs; /* allocated host interrupts */
+	int irq_index;		      /* -1 none, 0 INTx, 1 MSI, 2 MSI-X */
+	unsigned int n_irqs;	      /* allocated host interrupts */
 	unsigned int msi_qmax;
 	struct fk_irqctx *ctx;
-	unsigned int n_ctx; /* room in ctx */
-	bool intx_masked; /* by VFIO */
+	unsigned int n_ctx;	 /* room in ctx */
+	bool intx_masked;	 /* by VFIO */
 	bool intx_virt_disabled; /* COMMAND.INTx Disable as user space set it */
 	struct fk_waiter *intx_unmask;
 	struct fk_efd *err, *req;
@@ -341,14 +356,14 @@ struct fk_iommu *fk_group_iommu(struct fk_group *g);
 /* True if [addr, addr+len) of this process is in some container's DMA maps. */
 bool fk_iommu_uses(uintptr_t addr, uint64_t len);
 
-/* --- KVM --------------------------------------------------------------------------------------- */
+/* --- KVM ---------------------------------------------------------------------------------- */
 
 int fk_kvm_open(void *opaque, const char *path, int flags);
 bool fk_kvm_uses(uintptr_t addr, uint64_t len); /* memory slots of a live VM */
 unsigned int fk_kvm_leaks(FILE *f);
 void fk_kvm_reset(void);
 
-/* --- faults (fake_fault.c) --------------------------------------------------------------------- */
+/* --- faults (fake_fault.c) ---------------------------------------------------------------- */
 
 struct fk_call {
 	enum fake_call call;

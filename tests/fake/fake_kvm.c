@@ -20,6 +20,7 @@ static struct {
 } overrides[OVERRIDES];
 static unsigned int n_overrides;
 
+// clang-format off
 static const struct {
 	unsigned int cap;
 	int value;
@@ -41,8 +42,9 @@ static const struct {
 	{ KVM_CAP_X2APIC_API, 3 }, { KVM_CAP_MAX_VCPU_ID, 4096 }, { KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_X86_DISABLE_EXITS, 15 }, { KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 }, { KVM_CAP_X86_USER_SPACE_MSR, 7 },
-	{ KVM_CAP_MSR_PLATFORM_INFO, 1 }, { KVM_CAP_XSAVE2, 4096 }, { KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 }, { KVM_CAP_XSAVE2, 4096 },
 };
+// clang-format on
 
 struct list *fk_vms(void)
 {
@@ -88,7 +90,7 @@ void fake_kvm_set_cap(unsigned int cap, int value)
 	fk_unlock();
 }
 
-/* --- VM life -------------------------------------------------------------------------------------------- */
+/* --- VM life ------------------------------------------------------------------------------ */
 
 void fk_vm_put(struct fk_vm *vm)
 {
@@ -225,7 +227,7 @@ static long create_vm(unsigned long type)
 	return fd;
 }
 
-/* --- /dev/kvm -------------------------------------------------------------------------------------------- */
+/* --- /dev/kvm ----------------------------------------------------------------------------- */
 
 static long kvm_ioctl(struct fk_file *f, unsigned long req, void *arg)
 {
@@ -259,7 +261,7 @@ int fk_kvm_open(void *opaque, const char *path, int flags)
 	return fk_install(FK_KVM, &kvm_fops, NULL, "%s", path);
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------------- */
+/* --- waiting ------------------------------------------------------------------------------ */
 
 static pthread_mutex_t wait_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wait_cond = PTHREAD_COND_INITIALIZER;
@@ -287,7 +289,7 @@ bool fk_kvm_wait(const struct timespec *deadline)
 	return changed;
 }
 
-/* --- counting ---------------------------------------------------------------------------------------------- */
+/* --- counting ----------------------------------------------------------------------------- */
 
 static unsigned int list_count(const struct list *l)
 {
@@ -345,10 +347,11 @@ unsigned int fk_kvm_leaks(FILE *f)
 	list_for_each(vm, &vms, struct fk_vm, node) {
 		n++;
 		if (f)
-			fprintf(f, "leak: a VM with %u vCPUs, %u slots, %u irqfds, %u ioeventfds, "
-				"%u routes, %u VFIO files\n", vm->n_vcpus, list_count(&vm->slots),
-				list_count(&vm->irqfds), list_count(&vm->ioeventfds), vm->n_routes,
-				vm->n_vfio);
+			fprintf(f,
+				"leak: a VM with %u vCPUs, %u slots, %u irqfds, %u ioeventfds, "
+				"%u routes, %u VFIO files\n",
+				vm->n_vcpus, list_count(&vm->slots), list_count(&vm->irqfds),
+				list_count(&vm->ioeventfds), vm->n_routes, vm->n_vfio);
 	}
 	return n;
 }
@@ -357,8 +360,11 @@ void fk_kvm_reset(void)
 {
 	if (!list_empty(&vms))
 		fk_bug("a VM is left after everything was closed");
-	cfg = (struct fake_kvm_cfg){ .present = true, .api_version = KVM_API_VERSION,
-				     .max_vcpus = 255, .max_slots = 32764, .max_routes = 4096 };
+	cfg = (struct fake_kvm_cfg){ .present = true,
+				     .api_version = KVM_API_VERSION,
+				     .max_vcpus = 255,
+				     .max_slots = 32764,
+				     .max_routes = 4096 };
 	n_overrides = 0;
 	fk_kvm_irq_reset();
 	fk_kvm_vcpu_reset();

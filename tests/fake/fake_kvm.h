@@ -16,11 +16,11 @@
 VV_BEGIN_DECLS
 
 struct fake_kvm_cfg {
-	bool present;	       /* false: /dev/kvm does not exist */
-	int api_version;       /* 12 */
-	unsigned int max_vcpus; /* 255; at most 256 */
-	unsigned int max_slots; /* 32764 */
-	unsigned int max_routes; /* 4096 */
+	bool present;		     /* false: /dev/kvm does not exist */
+	int api_version;	     /* 12 */
+	unsigned int max_vcpus;	     /* 255; at most 256 */
+	unsigned int max_slots;	     /* 32764 */
+	unsigned int max_routes;     /* 4096 */
 	bool irqfd_consumes_at_bind; /* false as Linux: a pending count is injected and stays */
 };
 
@@ -29,15 +29,15 @@ struct fake_kvm_cfg *fake_kvm(void);
 /* Answer of KVM_CHECK_EXTENSION(cap), on /dev/kvm and VMs alike. */
 void fake_kvm_set_cap(unsigned int cap, int value);
 
-/* --- what user space has set up --------------------------------------------------------------- */
+/* --- what user space has set up ----------------------------------------------------------- */
 
 unsigned int fake_kvm_vms(void);
 unsigned int fake_kvm_slots(void);
 unsigned int fake_kvm_irqfds(void);
 unsigned int fake_kvm_ioeventfds(void);
-unsigned int fake_kvm_routes(void);	  /* entries of the last KVM_SET_GSI_ROUTING */
+unsigned int fake_kvm_routes(void);	   /* entries of the last KVM_SET_GSI_ROUTING */
 unsigned int fake_kvm_route_updates(void); /* KVM_SET_GSI_ROUTING calls since reset */
-unsigned int fake_kvm_vfio_files(void);	  /* added to KVM-VFIO */
+unsigned int fake_kvm_vfio_files(void);	   /* added to KVM-VFIO */
 /* Host address behind a guest physical one; NULL: no slot. */
 void *fake_kvm_gpa_to_hva(uint64_t gpa);
 /* Copies the vCPU's registers as last set: struct kvm_regs, kvm_sregs. False: no such vCPU. */
@@ -48,7 +48,7 @@ bool fake_kvm_get_sregs(unsigned int vcpu, struct kvm_sregs *ret);
 /* CPUID leaf as given to KVM_SET_CPUID2; false if absent. ret[4]: eax ebx ecx edx. */
 bool fake_kvm_cpuid(unsigned int vcpu, uint32_t leaf, uint32_t subleaf, uint32_t ret[4]);
 
-/* --- interrupts that reached the guest -------------------------------------------------------- */
+/* --- interrupts that reached the guest ---------------------------------------------------- */
 
 struct fake_msi {
 	uint64_t addr;
@@ -63,12 +63,12 @@ unsigned int fake_kvm_msi_count(uint32_t data); /* with this data value */
 void fake_kvm_msis_clear(void);
 
 /* Pins of the IOAPIC/PIC. */
-bool fake_kvm_line(uint32_t gsi);	    /* current level, all sources ORed */
+bool fake_kvm_line(uint32_t gsi);		/* current level, all sources ORed */
 unsigned int fake_kvm_line_edges(uint32_t gsi); /* low-to-high transitions since reset */
 /* The guest ends the interrupt: resample irqfds de-assert and signal their resample fds. */
 void fake_kvm_eoi(uint32_t gsi);
 
-/* --- playing the guest ------------------------------------------------------------------------ */
+/* --- playing the guest -------------------------------------------------------------------- */
 
 enum fake_access {
 	FAKE_ACCESS_DIRECT = 0,	  /* a memory slot: done without an exit */

@@ -57,7 +57,8 @@ static struct fk_vcpu *vcpu_of(unsigned int id)
 static void *slot_va(struct fk_vm *vm, uint64_t gpa, unsigned int len, bool write)
 {
 	struct fk_slot *s = fk_kvm_slot_at(vm, gpa);
-	if (!s || s != fk_kvm_slot_at(vm, gpa + len - 1) || (write && (s->r.flags & KVM_MEM_READONLY)))
+	if (!s || s != fk_kvm_slot_at(vm, gpa + len - 1) ||
+	    (write && (s->r.flags & KVM_MEM_READONLY)))
 		return NULL;
 	return (void *)(uintptr_t)(s->r.userspace_addr + (gpa - s->r.guest_phys_addr));
 }
@@ -93,13 +94,17 @@ static int mmio(unsigned int vcpu, uint64_t gpa, uint64_t *val, unsigned int len
 	if (!write)
 		*val = 0;
 	int r = memory(v, gpa, val, len, write);
-	struct fk_ioeventfd *d = r == -ENOENT && write ? fk_kvm_doorbell(v->vm, false, gpa, len, *val) : NULL;
+	struct fk_ioeventfd *d =
+		r == -ENOENT && write ? fk_kvm_doorbell(v->vm, false, gpa, len, *val) : NULL;
 	if (d) {
 		fk_efd_signal(d->e);
 		r = FAKE_ACCESS_DOORBELL;
 	} else if (r == -ENOENT) {
-		const struct fk_exit x = { .reason = KVM_EXIT_MMIO, .addr = gpa, .val = write ? *val : 0,
-					   .len = len, .write = write };
+		const struct fk_exit x = { .reason = KVM_EXIT_MMIO,
+					   .addr = gpa,
+					   .val = write ? *val : 0,
+					   .len = len,
+					   .write = write };
 		r = post(v, &x, true);
 		if (r >= 0 && !write)
 			*val = v->result;
@@ -127,8 +132,9 @@ int fake_guest_out(unsigned int vcpu, uint16_t port, uint32_t val, unsigned int 
 	if (d) {
 		fk_efd_signal(d->e);
 	} else {
-		const struct fk_exit x = { .reason = KVM_EXIT_IO, .addr = port, .val = val, .len = len,
-					   .write = true };
+		const struct fk_exit x = {
+			.reason = KVM_EXIT_IO, .addr = port, .val = val, .len = len, .write = true
+		};
 		r = post(v, &x, true);
 	}
 	fk_unlock();

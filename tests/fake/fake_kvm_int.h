@@ -9,8 +9,8 @@
 
 VV_BEGIN_DECLS
 
-#define FK_PINS	 24
-#define FK_VCPUS 256
+#define FK_PINS	    24
+#define FK_VCPUS    256
 #define FK_RUN_SIZE (3 * 4096)
 
 enum fk_irqchip { FK_IRQCHIP_NONE, FK_IRQCHIP_FULL, FK_IRQCHIP_SPLIT };
@@ -51,7 +51,7 @@ struct fk_vcpu {
 	struct fk_vm *vm;
 	unsigned int id;
 	int fd;
-	int wake; /* eventfd that ends a KVM_RUN's wait */
+	int wake;	     /* eventfd that ends a KVM_RUN's wait */
 	struct kvm_run *run; /* our mapping of its pages */
 	struct fk_blob blobs[FK_BLOBS];
 	struct kvm_cpuid_entry2 *cpuid;
@@ -71,9 +71,9 @@ struct fk_vcpu {
 		unsigned int len;
 		bool write;
 	} exit;
-	bool in_exit;	     /* user space is handling it */
+	bool in_exit;	       /* user space is handling it */
 	uint64_t posted, done; /* sequence numbers */
-	uint64_t result;     /* what a read brought */
+	uint64_t result;       /* what a read brought */
 };
 
 struct fk_vm {
@@ -88,7 +88,7 @@ struct fk_vm {
 	struct fk_pin pins[FK_PINS];
 	struct fk_vcpu *vcpus[FK_VCPUS];
 	unsigned int n_vcpus;
-	bool has_vfio; /* a KVM-VFIO device exists */
+	bool has_vfio;	     /* a KVM-VFIO device exists */
 	void *vfio_objs[64]; /* groups added */
 	unsigned int n_vfio;
 };
@@ -97,7 +97,7 @@ struct list *fk_vms(void);
 struct fk_vm *fk_vm_latest(void); /* NULL: none */
 void fk_vm_put(struct fk_vm *vm);
 int fk_kvm_cap(unsigned int cap);
-void fk_kvm_changed(void);		  /* wakes whoever waits in fk_kvm_wait() */
+void fk_kvm_changed(void);			   /* wakes whoever waits in fk_kvm_wait() */
 bool fk_kvm_wait(const struct timespec *deadline); /* drops the lock meanwhile; false: timed out */
 
 /* memory and doorbells */

@@ -13,7 +13,7 @@
 static struct fake_msi *msis;
 static unsigned int n_msis, route_updates;
 
-/* --- delivery ------------------------------------------------------------------------------------------- */
+/* --- delivery ----------------------------------------------------------------------------- */
 
 static void deliver_msi(uint64_t addr, uint32_t data)
 {
@@ -50,10 +50,12 @@ static void irqfd_inject(struct fk_irqfd *q)
 	if (q->resample && q->gsi < FK_PINS) {
 		pin_set(&q->vm->pins[q->gsi], &q->vm->pins[q->gsi].resampler, true);
 	} else if (!e) {
-		fk_violation("an irqfd was signalled on GSI %u, which has no route: the interrupt is lost",
-			     q->gsi);
+		fk_violation(
+			"an irqfd was signalled on GSI %u, which has no route: the interrupt is lost",
+			q->gsi);
 	} else if (e->type == KVM_IRQ_ROUTING_MSI) {
-		deliver_msi((uint64_t)e->u.msi.address_hi << 32 | e->u.msi.address_lo, e->u.msi.data);
+		deliver_msi((uint64_t)e->u.msi.address_hi << 32 | e->u.msi.address_lo,
+			    e->u.msi.data);
 	} else if (q->gsi < FK_PINS) {
 		q->vm->pins[q->gsi].edges++; /* up and down again */
 	}
@@ -64,7 +66,7 @@ static void irqfd_signalled(struct fk_waiter *w)
 	irqfd_inject(container_of(w, struct fk_irqfd, w));
 }
 
-/* --- routing -------------------------------------------------------------------------------------------- */
+/* --- routing ------------------------------------------------------------------------------ */
 
 static bool valid_route(const struct fk_vm *vm, const struct kvm_irq_routing_entry *e)
 {
@@ -74,7 +76,8 @@ static bool valid_route(const struct fk_vm *vm, const struct kvm_irq_routing_ent
 		return !(e->flags & ~(uint32_t)KVM_MSI_VALID_DEVID) && !e->flags;
 	if (e->type == KVM_IRQ_ROUTING_IRQCHIP)
 		return vm->irqchip == FK_IRQCHIP_FULL && !e->flags && e->u.irqchip.irqchip < 3 &&
-		       e->u.irqchip.pin < (e->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC ? FK_PINS : 8u);
+		       e->u.irqchip.pin <
+			       (e->u.irqchip.irqchip == KVM_IRQCHIP_IOAPIC ? FK_PINS : 8u);
 	return false;
 }
 
@@ -91,7 +94,8 @@ long fk_kvm_set_routing(struct fk_vm *vm, const struct kvm_irq_routing *a)
 	if (vm->irqchip == FK_IRQCHIP_NONE || a->nr > fake_kvm()->max_routes || a->flags)
 		return -EINVAL;
 	/* One slot per GSI: sees clashes without comparing all pairs. */
-	const struct kvm_irq_routing_entry **seen = fk_zalloc(fake_kvm()->max_routes * sizeof(*seen));
+	const struct kvm_irq_routing_entry **seen =
+		fk_zalloc(fake_kvm()->max_routes * sizeof(*seen));
 	long r = 0;
 	for (uint32_t i = 0; i < a->nr && r == 0; i++) {
 		const struct kvm_irq_routing_entry *e = &a->entries[i];
@@ -119,17 +123,21 @@ void fk_kvm_default_routes(struct fk_vm *vm)
 	for (uint32_t gsi = 0; gsi < FK_PINS; gsi++) {
 		if (gsi < 16)
 			vm->routes[n++] = (struct kvm_irq_routing_entry){
-				.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP,
-				.u.irqchip = { gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-					       gsi % 8 } };
-		vm->routes[n++] = (struct kvm_irq_routing_entry){
-			.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = { KVM_IRQCHIP_IOAPIC, gsi } };
+				.gsi = gsi,
+				.type = KVM_IRQ_ROUTING_IRQCHIP,
+				.u.irqchip = { gsi < 8 ? KVM_IRQCHIP_PIC_MASTER
+						       : KVM_IRQCHIP_PIC_SLAVE,
+					       gsi % 8 }
+			};
+		vm->routes[n++] =
+			(struct kvm_irq_routing_entry){ .gsi = gsi,
+							.type = KVM_IRQ_ROUTING_IRQCHIP,
+							.u.irqchip = { KVM_IRQCHIP_IOAPIC, gsi } };
 	}
 	vm->n_routes = n;
 }
 
-/* --- irqfd ---------------------------------------------------------------------------------------------- */
+/* --- irqfd -------------------------------------------------------------------------------- */
 
 static void irqfd_free(struct fk_irqfd *q)
 {
@@ -213,7 +221,7 @@ void fk_kvm_irqfds_free(struct fk_vm *vm)
 		irqfd_free(q);
 }
 
-/* --- pins and messages ------------------------------------------------------------------------------------ */
+/* --- pins and messages -------------------------------------------------------------------- */
 
 long fk_kvm_irq_line(struct fk_vm *vm, struct kvm_irq_level *a, bool status)
 {
@@ -313,7 +321,7 @@ void fk_kvm_irq_reset(void)
 	route_updates = 0;
 }
 
-/* --- KVM-VFIO --------------------------------------------------------------------------------------------- */
+/* --- KVM-VFIO ----------------------------------------------------------------------------- */
 
 static long vfio_file(struct fk_vm *vm, const struct kvm_device_attr *a)
 {

@@ -29,7 +29,8 @@ static bool collides(struct fk_vm *vm, const struct kvm_userspace_memory_region 
 {
 	struct fk_slot *s;
 	list_for_each(s, &vm->slots, struct fk_slot, node)
-		if (s->r.slot != r->slot && s->r.guest_phys_addr < r->guest_phys_addr + r->memory_size &&
+		if (s->r.slot != r->slot &&
+		    s->r.guest_phys_addr < r->guest_phys_addr + r->memory_size &&
 		    r->guest_phys_addr < s->r.guest_phys_addr + s->r.memory_size)
 			return true;
 	return false;
@@ -51,7 +52,8 @@ long fk_kvm_set_memory(struct fk_vm *vm, const struct kvm_userspace_memory_regio
 {
 	const uint32_t flags = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 	uint32_t id = r->slot & 0xffff;
-	if ((r->flags & ~flags) || (r->memory_size | r->guest_phys_addr | r->userspace_addr) & (FK_PAGE - 1))
+	if ((r->flags & ~flags) ||
+	    (r->memory_size | r->guest_phys_addr | r->userspace_addr) & (FK_PAGE - 1))
 		return -EINVAL;
 	/* Address space 1 is SMM's: not offered. */
 	if (r->slot >> 16 || id >= fake_kvm()->max_slots ||
@@ -65,8 +67,9 @@ long fk_kvm_set_memory(struct fk_vm *vm, const struct kvm_userspace_memory_regio
 		free(old);
 		return 0;
 	}
-	if (old && (old->r.memory_size != r->memory_size || old->r.userspace_addr != r->userspace_addr ||
-		    (old->r.flags ^ r->flags) & KVM_MEM_READONLY))
+	if (old &&
+	    (old->r.memory_size != r->memory_size || old->r.userspace_addr != r->userspace_addr ||
+	     (old->r.flags ^ r->flags) & KVM_MEM_READONLY))
 		return -EINVAL;
 	if (collides(vm, r))
 		return -EEXIST;
@@ -96,12 +99,13 @@ void *fake_kvm_gpa_to_hva(uint64_t gpa)
 	fk_lock();
 	struct fk_vm *vm = fk_vm_latest();
 	struct fk_slot *s = vm ? fk_kvm_slot_at(vm, gpa) : NULL;
-	void *p = s ? (void *)(uintptr_t)(s->r.userspace_addr + (gpa - s->r.guest_phys_addr)) : NULL;
+	void *p =
+		s ? (void *)(uintptr_t)(s->r.userspace_addr + (gpa - s->r.guest_phys_addr)) : NULL;
 	fk_unlock();
 	return p;
 }
 
-/* --- ioeventfds ------------------------------------------------------------------------------------------ */
+/* --- ioeventfds --------------------------------------------------------------------------- */
 
 #define MATCH KVM_IOEVENTFD_FLAG_DATAMATCH
 #define PIO   KVM_IOEVENTFD_FLAG_PIO
@@ -175,7 +179,8 @@ struct fk_ioeventfd *fk_kvm_doorbell(struct fk_vm *vm, bool pio, uint64_t addr, 
 	struct fk_ioeventfd *d;
 	uint64_t mask = len == 8 ? ~UINT64_C(0) : (UINT64_C(1) << 8 * len) - 1;
 	list_for_each(d, &vm->ioeventfds, struct fk_ioeventfd, node) {
-		if (d->k.addr != addr || !(d->k.flags & PIO) != !pio || (d->k.len && d->k.len != len))
+		if (d->k.addr != addr || !(d->k.flags & PIO) != !pio ||
+		    (d->k.len && d->k.len != len))
 			continue;
 		if (!(d->k.flags & MATCH) || d->k.datamatch == (val & mask))
 			return d;

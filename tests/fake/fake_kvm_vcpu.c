@@ -31,7 +31,7 @@ void fk_kvm_vcpu_reset(void)
 	exits = 0;
 }
 
-/* --- what is set and read back -------------------------------------------------------------------------- */
+/* --- what is set and read back ------------------------------------------------------------ */
 
 enum { REGS, SREGS };
 
@@ -67,9 +67,14 @@ static bool get_or_set(struct fk_vcpu *v, unsigned long req, void *arg)
 
 static void power_on(struct fk_vcpu *v)
 {
-	struct kvm_sregs s = { .cr0 = 0x60000010, .apic_base = 0xfee00000 | 0x800 | (v->id ? 0 : 0x100) };
-	s.cs = (struct kvm_segment){ .base = 0xffff0000, .limit = 0xffff, .selector = 0xf000,
-				     .type = 0xb, .present = 1, .s = 1 };
+	struct kvm_sregs s = { .cr0 = 0x60000010,
+			       .apic_base = 0xfee00000 | 0x800 | (v->id ? 0 : 0x100) };
+	s.cs = (struct kvm_segment){ .base = 0xffff0000,
+				     .limit = 0xffff,
+				     .selector = 0xf000,
+				     .type = 0xb,
+				     .present = 1,
+				     .s = 1 };
 	memcpy(v->blobs[SREGS].data, &s, sizeof(s));
 	struct kvm_regs r = { .rip = 0xfff0, .rflags = 2 };
 	memcpy(v->blobs[REGS].data, &r, sizeof(r));
@@ -79,32 +84,38 @@ static void power_on(struct fk_vcpu *v)
 	memcpy(v->blobs[4].data, &x, sizeof(x));
 }
 
-/* --- CPUID and MSRs -------------------------------------------------------------------------------------- */
+/* --- CPUID and MSRs ----------------------------------------------------------------------- */
 
+// clang-format off
+#define LEAF(f, a, b, c, d) \
+	{ .function = (f), .eax = (a), .ebx = (b), .ecx = (c), .edx = (d) }
+#define SUBLEAF(f, i, a, b, c) \
+	{ .function = (f), .index = (i), .flags = 1, .eax = (a), .ebx = (b), .ecx = (c) }
 static const struct kvm_cpuid_entry2 supported[] = {
-	{ .function = 0, .eax = 0x16, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
-	{ .function = 1, .eax = 0x000906ea, .ebx = 0x00010800, .ecx = 0xfffa3203, .edx = 0x1f8bfbff },
-	{ .function = 4, .index = 0, .flags = 1, .eax = 0x04000121, .ebx = 0x01c0003f, .ecx = 0x3f },
-	{ .function = 4, .index = 1, .flags = 1, .eax = 0x04000122, .ebx = 0x01c0003f, .ecx = 0x3f },
-	{ .function = 4, .index = 2, .flags = 1, .eax = 0x04000143, .ebx = 0x01c0003f, .ecx = 0x3ff },
-	{ .function = 6, .eax = 4 },
-	{ .function = 7, .index = 0, .flags = 1, .ebx = 0x009c67ab },
-	{ .function = 0xb, .index = 0, .flags = 1, .eax = 0, .ebx = 1, .ecx = 0x100 },
-	{ .function = 0xb, .index = 1, .flags = 1, .eax = 3, .ebx = 8, .ecx = 0x201 },
-	{ .function = 0xd, .index = 0, .flags = 1, .eax = 7, .ebx = 832, .ecx = 832 },
-	{ .function = 0xd, .index = 1, .flags = 1, .eax = 0xf, .ebx = 832 },
-	{ .function = 0xd, .index = 2, .flags = 1, .eax = 256, .ebx = 576 },
-	{ .function = 0x15 }, { .function = 0x16 },
-	{ .function = 0x40000000, .eax = 0x40000001, .ebx = 0x4b4d564b, .ecx = 0x564b4d56, .edx = 0x4d },
-	{ .function = 0x40000001, .eax = 0x01007efb },
-	{ .function = 0x80000000, .eax = 0x80000008 },
-	{ .function = 0x80000001, .ecx = 0x121, .edx = 0x2c100800 },
-	{ .function = 0x80000002, .eax = 0x656b6146, .ebx = 0x55504320 },
-	{ .function = 0x80000003 }, { .function = 0x80000004 },
-	{ .function = 0x80000006, .ecx = 0x01006040 },
-	{ .function = 0x80000007, .edx = 0x100 },
-	{ .function = 0x80000008, .eax = 0x3027 },
+	LEAF(0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69),
+	LEAF(1, 0x000906ea, 0x00010800, 0xfffa3203, 0x1f8bfbff),
+	SUBLEAF(4, 0, 0x04000121, 0x01c0003f, 0x3f),
+	SUBLEAF(4, 1, 0x04000122, 0x01c0003f, 0x3f),
+	SUBLEAF(4, 2, 0x04000143, 0x01c0003f, 0x3ff),
+	LEAF(6, 4, 0, 0, 0),
+	SUBLEAF(7, 0, 0, 0x009c67ab, 0),
+	SUBLEAF(0xb, 0, 0, 1, 0x100),
+	SUBLEAF(0xb, 1, 3, 8, 0x201),
+	SUBLEAF(0xd, 0, 7, 832, 832),
+	SUBLEAF(0xd, 1, 0xf, 832, 0),
+	SUBLEAF(0xd, 2, 256, 576, 0),
+	LEAF(0x15, 0, 0, 0, 0), LEAF(0x16, 0, 0, 0, 0),
+	LEAF(0x40000000, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d),
+	LEAF(0x40000001, 0x01007efb, 0, 0, 0),
+	LEAF(0x80000000, 0x80000008, 0, 0, 0),
+	LEAF(0x80000001, 0, 0, 0x121, 0x2c100800),
+	LEAF(0x80000002, 0x656b6146, 0x55504320, 0, 0),
+	LEAF(0x80000003, 0, 0, 0, 0), LEAF(0x80000004, 0, 0, 0, 0),
+	LEAF(0x80000006, 0, 0, 0x01006040, 0),
+	LEAF(0x80000007, 0, 0, 0, 0x100),
+	LEAF(0x80000008, 0x3027, 0, 0, 0),
 };
+// clang-format on
 
 long fk_kvm_supported_cpuid(struct kvm_cpuid2 *a)
 {
@@ -126,10 +137,11 @@ static long set_cpuid(struct fk_vcpu *v, const struct kvm_cpuid2 *a)
 	return 0;
 }
 
-static const uint32_t msr_list[] = { 0x10, 0x11, 0x12, 0x174, 0x175, 0x176, 0x1a0, 0x277, 0x2ff, 0x3a,
-				     0x3b, 0x6e0, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083,
-				     0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0x4b564d00,
-				     0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04 };
+static const uint32_t msr_list[] = { 0x10,	 0x11,	     0x12,	 0x174,	     0x175,
+				     0x176,	 0x1a0,	     0x277,	 0x2ff,	     0x3a,
+				     0x3b,	 0x6e0,	     0xc0000080, 0xc0000081, 0xc0000082,
+				     0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
+				     0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04 };
 
 long fk_kvm_msr_list(struct kvm_msr_list *a)
 {
@@ -169,7 +181,7 @@ static long msrs(struct fk_vcpu *v, struct kvm_msrs *a, bool set)
 	return a->nmsrs;
 }
 
-/* --- KVM_RUN --------------------------------------------------------------------------------------------- */
+/* --- KVM_RUN ------------------------------------------------------------------------------ */
 
 /* User space has entered again: the exit it was given is done, its answer is in the run page. */
 static void complete(struct fk_vcpu *v)
@@ -322,7 +334,7 @@ static long vcpu_ioctl(struct fk_file *f, unsigned long req, void *arg)
 	}
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static int vcpu_mmap(struct fk_file *f, struct fk_map *m, off_t off, int *ret_fd, off_t *ret_off)
 {
@@ -342,7 +354,9 @@ static void vcpu_release(struct fk_file *f)
 	fk_vm_put(v->vm);
 }
 
-static const struct fk_fops vcpu_fops = { .ioctl = vcpu_ioctl, .mmap = vcpu_mmap, .release = vcpu_release };
+static const struct fk_fops vcpu_fops = { .ioctl = vcpu_ioctl,
+					  .mmap = vcpu_mmap,
+					  .release = vcpu_release };
 
 long fk_kvm_create_vcpu(struct fk_vm *vm, unsigned long id)
 {
@@ -387,7 +401,7 @@ void fk_kvm_vcpu_free(struct fk_vcpu *v)
 	free(v);
 }
 
-/* --- asked by tests ---------------------------------------------------------------------------------------- */
+/* --- asked by tests ----------------------------------------------------------------------- */
 
 static struct fk_vcpu *latest(unsigned int id)
 {

@@ -161,7 +161,6 @@ void fake_reset(void)
 	fk_fs_reset();
 	fk_sysfs_reset();
 	fk_efd_reset();
-	fk_guard_install();
 	fk_guard_collect();
 	drop(violations, &n_violations);
 	drop(calls, &n_calls);

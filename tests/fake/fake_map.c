@@ -26,7 +26,6 @@ static volatile struct guard {
 static volatile sig_atomic_t guard_hits;
 static volatile uintptr_t guard_last;
 static struct sigaction old_segv;
-static bool guard_installed;
 
 static void on_segv(int sig, siginfo_t *si, void *ctx)
 {
@@ -45,26 +44,29 @@ static void on_segv(int sig, siginfo_t *si, void *ctx)
 	sigaction(SIGSEGV, &old_segv, NULL);
 }
 
-void fk_guard_install(void)
+/* Each time anew: cmocka sets its own handler for every test and every fixture. */
+static void guard_install(void)
 {
-	if (guard_installed)
+	struct sigaction sa = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER }, now;
+	if (sigaction(SIGSEGV, NULL, &now) == 0 && now.sa_sigaction == on_segv)
 		return;
-	struct sigaction sa = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGSEGV, &sa, &old_segv);
-	guard_installed = true;
 }
 
 void fk_guard_collect(void)
 {
 	if (guard_hits)
-		fk_violation("host access to a BAR mapping that had vanished (%d times, last at %#lx)",
-			     (int)guard_hits, (unsigned long)guard_last);
+		fk_violation(
+			"host access to a BAR mapping that had vanished (%d times, last at %#lx)",
+			(int)guard_hits, (unsigned long)guard_last);
 	guard_hits = 0;
 }
 
 static void guard_set(uintptr_t addr, size_t len, bool on)
 {
+	if (on)
+		guard_install();
 	for (unsigned int i = 0; i < GUARDS; i++) {
 		if (guards[i].addr == (on ? 0 : addr)) {
 			guards[i].len = len;

@@ -15,8 +15,11 @@ static void begin(const struct fake_sweep *s, unsigned int nth, unsigned int err
 		s->setup(s->opaque);
 	fake_mark();
 	fk_lock();
-	*fk_sweep_plan() = (struct fk_sweep_plan){ .on = true, .calls = s->calls, .path = s->path,
-						   .undo = s->undo, .nth = nth,
+	*fk_sweep_plan() = (struct fk_sweep_plan){ .on = true,
+						   .calls = s->calls,
+						   .path = s->path,
+						   .undo = s->undo,
+						   .nth = nth,
 						   .errno_index = errno_index };
 	fk_unlock();
 }
@@ -101,8 +104,8 @@ unsigned int fault_sweep(const struct fake_sweep *s, struct fake_sweep_stats *re
 		}
 	}
 	fake_reset();
-	printf("sweep %s: %u calls failed in %u ways: %u reported, %u absorbed, %u findings\n", s->name,
-	       st.calls, st.injected, st.failed, st.absorbed, st.bad);
+	printf("sweep %s: %u calls failed in %u ways: %u reported, %u absorbed, %u findings\n",
+	       s->name, st.calls, st.injected, st.failed, st.absorbed, st.bad);
 	if (ret)
 		*ret = st;
 	return st.bad;

@@ -79,7 +79,7 @@ char *fk_strdup(const char *s)
 	return p;
 }
 
-/* --- open files -------------------------------------------------------------------------------- */
+/* --- open files --------------------------------------------------------------------------- */
 
 struct fk_file *fk_file(int fd)
 {
@@ -139,7 +139,7 @@ static int close_file(int fd)
 	return close(fd) < 0 ? -errno : 0;
 }
 
-/* --- one call ---------------------------------------------------------------------------------- */
+/* --- one call ----------------------------------------------------------------------------- */
 
 static void record(const struct fk_call *c, long result)
 {
@@ -173,7 +173,8 @@ static void record(const struct fk_call *c, long result)
 static struct fk_call on_fd(enum fake_call call, int fd)
 {
 	const struct fk_file *f = fk_file(fd);
-	return (struct fk_call){ .call = call, .path = f ? f->name : NULL,
+	return (struct fk_call){ .call = call,
+				 .path = f ? f->name : NULL,
 				 .kind = f ? f->kind : FK_REAL };
 }
 
@@ -204,8 +205,8 @@ static int fake_open(const char *path, int flags, mode_t mode)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_OPEN, path);
-	long r = CALL(&c, allowed(path) ? real_open(path, flags, mode) :
-					  fk_fs_open(path, flags, mode));
+	long r = CALL(&c,
+		      allowed(path) ? real_open(path, flags, mode) : fk_fs_open(path, flags, mode));
 	fk_unlock();
 	return (int)r;
 }
@@ -489,8 +490,8 @@ static ssize_t fake_readlink(const char *path, char *buf, size_t len)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_READLINK, path);
-	ssize_t r = CALL(&c, allowed(path) ? sys_linux.readlink(path, buf, len) :
-					     fk_fs_readlink(path, buf, len));
+	ssize_t r = CALL(&c, allowed(path) ? sys_linux.readlink(path, buf, len)
+					   : fk_fs_readlink(path, buf, len));
 	fk_unlock();
 	return r;
 }
@@ -578,17 +579,33 @@ static int fake_poll(struct pollfd *fds, unsigned int n, int timeout_ms)
 }
 
 const struct sys_ops sys_fake = {
-	.open = fake_open, .close = fake_close, .ioctl = fake_ioctl,
-	.read = fake_read, .write = fake_write, .pread = fake_pread, .pwrite = fake_pwrite,
-	.mmap = fake_mmap, .munmap = fake_munmap, .madvise = fake_madvise,
-	.eventfd = fake_eventfd, .memfd = fake_memfd, .ftruncate = fake_ftruncate,
-	.fsync = fake_fsync, .fstat = fake_fstat, .stat = fake_stat, .access = fake_access,
-	.readlink = fake_readlink, .listdir = fake_listdir, .mkdir = fake_mkdir,
-	.rename = fake_rename, .unlink = fake_unlink, .flock = fake_flock,
+	.open = fake_open,
+	.close = fake_close,
+	.ioctl = fake_ioctl,
+	.read = fake_read,
+	.write = fake_write,
+	.pread = fake_pread,
+	.pwrite = fake_pwrite,
+	.mmap = fake_mmap,
+	.munmap = fake_munmap,
+	.madvise = fake_madvise,
+	.eventfd = fake_eventfd,
+	.memfd = fake_memfd,
+	.ftruncate = fake_ftruncate,
+	.fsync = fake_fsync,
+	.fstat = fake_fstat,
+	.stat = fake_stat,
+	.access = fake_access,
+	.readlink = fake_readlink,
+	.listdir = fake_listdir,
+	.mkdir = fake_mkdir,
+	.rename = fake_rename,
+	.unlink = fake_unlink,
+	.flock = fake_flock,
 	.poll = fake_poll,
 };
 
-/* --- for the report and the reset --------------------------------------------------------------- */
+/* --- for the report and the reset --------------------------------------------------------- */
 
 void fake_allow_path(const char *prefix)
 {

@@ -14,7 +14,7 @@
 
 #define PCI "/sys/bus/pci"
 
-/* --- device attributes ------------------------------------------------------------------------- */
+/* --- device attributes -------------------------------------------------------------------- */
 
 static ssize_t override_show(void *opaque, char *buf, size_t size)
 {
@@ -76,7 +76,8 @@ static ssize_t reset_method_show(void *opaque, char *buf, size_t size)
 	const struct fake_dev *d = opaque;
 	if (!fk_dev_can_reset(d))
 		return snprintf(buf, size, "\n");
-	bool flr = d->pcie && (fk_cfg_get(d->cfg, d->pcie + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
+	bool flr =
+		d->pcie && (fk_cfg_get(d->cfg, d->pcie + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 	bool af = d->af && (d->cfg[d->af + PCI_AF_CAP] & PCI_AF_CAP_FLR);
 	char text[32];
 	snprintf(text, sizeof(text), "%s%s%s", flr ? "flr " : "", af ? "af_flr " : "",
@@ -144,8 +145,8 @@ void fk_sysfs_add(struct fake_dev *d)
 	fk_fs_text(in_dir(d, "irq"), "%d\n", s->intx_pin ? 16 + s->intx_pin : 0);
 	fk_fs_text(in_dir(d, "numa_node"), "%d\n", d->numa);
 	fk_fs_text(in_dir(d, "local_cpulist"), "0-1\n");
-	fk_fs_text(in_dir(d, "modalias"), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", s->vendor,
-		   s->device, s->subvendor, s->subdevice, s->class_code >> 16 & 0xff,
+	fk_fs_text(in_dir(d, "modalias"), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n",
+		   s->vendor, s->device, s->subvendor, s->subdevice, s->class_code >> 16 & 0xff,
 		   s->class_code >> 8 & 0xff, s->class_code & 0xff);
 	fk_fs_text(in_dir(d, "power/control"), "on\n");
 	fk_fs_text(in_dir(d, "d3cold_allowed"), "1\n");
@@ -181,7 +182,7 @@ void fk_sysfs_remove(struct fake_dev *d)
 	fk_fs_remove(d->path);
 }
 
-/* --- what a bound driver offers ------------------------------------------------------------------ */
+/* --- what a bound driver offers ----------------------------------------------------------- */
 
 static void class_nodes(struct fake_dev *d, const struct fk_class *c, bool present)
 {
@@ -244,7 +245,7 @@ void fk_sysfs_bound(struct fake_dev *d, bool bound)
 	}
 }
 
-/* --- drivers --------------------------------------------------------------------------------------- */
+/* --- drivers ------------------------------------------------------------------------------ */
 
 /* The name is kept by the tree as the attribute's opaque: interned for the process's life. */
 static char *intern(const char *name)
@@ -307,7 +308,7 @@ void fk_sysfs_driver_remove(const char *name)
 	fk_fs_remove(path);
 }
 
-/* --- groups ---------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------- */
 
 static ssize_t type_show(void *opaque, char *buf, size_t size)
 {
@@ -353,7 +354,7 @@ void fk_sysfs_group_member(struct fk_group *g, struct fake_dev *d, bool present)
 	link_up(d, "iommu_group", target);
 }
 
-/* --- the empty host ---------------------------------------------------------------------------------- */
+/* --- the empty host ----------------------------------------------------------------------- */
 
 static ssize_t limit_show(void *opaque, char *buf, size_t size)
 {
@@ -367,19 +368,28 @@ void fk_sysfs_reset(void)
 	static const struct fk_node_ops kvm_ops = { .open = fk_kvm_open };
 	static const struct fk_node_ops limit_ops = { .show = limit_show };
 	static const char *const dirs[] = {
-		PCI "/devices", PCI "/drivers", "/sys/kernel/iommu_groups", "/sys/class/block",
-		"/sys/class/net", "/sys/class/graphics", "/sys/class/iommu/dmar0",
-		"/sys/devices/pci0000:00", "/sys/module/vfio_pci", "/sys/module/vfio",
+		PCI "/devices",
+		PCI "/drivers",
+		"/sys/kernel/iommu_groups",
+		"/sys/class/block",
+		"/sys/class/net",
+		"/sys/class/graphics",
+		"/sys/class/iommu/dmar0",
+		"/sys/devices/pci0000:00",
+		"/sys/module/vfio_pci",
+		"/sys/module/vfio",
 	};
 	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++)
 		fk_fs_dir(dirs[i]);
 	fk_fs_ops(PCI "/drivers_probe", 0200, &probe_ops, NULL);
-	fk_fs_ops("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", 0644, &limit_ops, NULL);
+	fk_fs_ops("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", 0644, &limit_ops,
+		  NULL);
 	fk_fs_text("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "N\n");
 	fk_fs_text("/proc/mounts", "/dev/vda1 / ext4 rw,relatime 0 0\nproc /proc proc rw 0 0\n");
 	fk_fs_text("/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
-	fk_fs_text("/proc/net/route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\t"
-				      "MTU\tWindow\tIRTT\n");
+	fk_fs_text("/proc/net/route",
+		   "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\t"
+		   "MTU\tWindow\tIRTT\n");
 	fk_fs_text("/proc/iomem", "00000000-00000fff : Reserved\n");
 	fk_fs_text("/proc/cmdline", "root=/dev/vda1 intel_iommu=on\n");
 	fk_fs_dev("/dev/vfio/vfio", &container_ops, NULL);

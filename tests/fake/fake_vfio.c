@@ -37,7 +37,7 @@ struct fk_iommu *fk_group_iommu(struct fk_group *g)
 	return g && g->container ? g->container->iommu : NULL;
 }
 
-/* --- attaching ------------------------------------------------------------------------------------- */
+/* --- attaching ---------------------------------------------------------------------------- */
 
 static int iommu_join(struct fk_container *c, struct fk_group *g)
 {
@@ -102,7 +102,7 @@ static long unset_container(struct fk_group *g)
 	return 0;
 }
 
-/* --- group ------------------------------------------------------------------------------------------ */
+/* --- group -------------------------------------------------------------------------------- */
 
 static long get_status(const struct fk_group *g, struct vfio_group_status *s)
 {
@@ -172,12 +172,13 @@ int fk_group_open(void *opaque, const char *path, int flags)
 	return fd;
 }
 
-/* --- container -------------------------------------------------------------------------------------- */
+/* --- container ---------------------------------------------------------------------------- */
 
 static bool known_type(unsigned long type)
 {
 	const struct fake_iommu_cfg *cfg = fake_iommu();
-	return cfg->present && (type == VFIO_TYPE1_IOMMU || (type == VFIO_TYPE1v2_IOMMU && cfg->type1v2));
+	return cfg->present &&
+	       (type == VFIO_TYPE1_IOMMU || (type == VFIO_TYPE1v2_IOMMU && cfg->type1v2));
 }
 
 static long set_iommu(struct fk_container *c, unsigned long type)
@@ -225,7 +226,8 @@ static void container_release(struct fk_file *f)
 	container_put(c);
 }
 
-static const struct fk_fops container_fops = { .ioctl = container_ioctl, .release = container_release };
+static const struct fk_fops container_fops = { .ioctl = container_ioctl,
+					       .release = container_release };
 
 int fk_container_open(void *opaque, const char *path, int flags)
 {
@@ -243,7 +245,7 @@ int fk_container_open(void *opaque, const char *path, int flags)
 	return fd;
 }
 
-/* --- counting ---------------------------------------------------------------------------------------- */
+/* --- counting ----------------------------------------------------------------------------- */
 
 unsigned int fake_containers(void)
 {
@@ -285,10 +287,12 @@ unsigned int fk_vfio_leaks(FILE *f)
 			continue;
 		n++;
 		if (f)
-			fprintf(f, "leak: device %s is open (%u references)\n", d->bdf, d->vdev->refs);
+			fprintf(f, "leak: device %s is open (%u references)\n", d->bdf,
+				d->vdev->refs);
 	}
 	unsigned int maps = fake_dma_maps();
 	if (maps && f)
-		fprintf(f, "leak: %u DMA maps, %llu bytes\n", maps, (unsigned long long)fake_dma_bytes());
+		fprintf(f, "leak: %u DMA maps, %llu bytes\n", maps,
+			(unsigned long long)fake_dma_bytes());
 	return n + (maps != 0);
 }

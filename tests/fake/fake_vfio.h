@@ -14,17 +14,17 @@ VV_BEGIN_DECLS
 #define FAKE_WINDOWS_MAX 8
 
 struct fake_iommu_cfg {
-	bool present;	     /* false: /dev/vfio/vfio opens, no group exists, no type1 */
-	bool type1v2;	     /* false: only VFIO_TYPE1_IOMMU */
-	uint64_t pgsizes;    /* bitmap */
+	bool present;	  /* false: /dev/vfio/vfio opens, no group exists, no type1 */
+	bool type1v2;	  /* false: only VFIO_TYPE1_IOMMU */
+	uint64_t pgsizes; /* bitmap */
 	uint64_t windows[FAKE_WINDOWS_MAX][2]; /* first, last; both 0 ends */
-	uint32_t dma_limit;  /* dma_entry_limit */
-	uint64_t memlock;    /* bytes that may be pinned; UINT64_MAX none */
-	bool iova_cap;	     /* the info chain has the IOVA ranges capability (5.4) */
-	bool avail_cap;	     /* ... and DMA_AVAIL (5.10) */
+	uint32_t dma_limit;		       /* dma_entry_limit */
+	uint64_t memlock;		       /* bytes that may be pinned; UINT64_MAX none */
+	bool iova_cap;	/* the info chain has the IOVA ranges capability (5.4) */
+	bool avail_cap; /* ... and DMA_AVAIL (5.10) */
 	bool migration_cap;
-	int chain;	     /* 0 proper; FAKE_CHAIN_* : a hostile capability chain in GET_INFO */
-	bool dma_coherent;   /* VFIO_DMA_CC_IOMMU */
+	int chain;	   /* 0 proper; FAKE_CHAIN_* : a hostile capability chain in GET_INFO */
+	bool dma_coherent; /* VFIO_DMA_CC_IOMMU */
 };
 
 enum { FAKE_CHAIN_OK, FAKE_CHAIN_LOOP, FAKE_CHAIN_BEYOND, FAKE_CHAIN_UNKNOWN_FIRST };
@@ -37,7 +37,7 @@ unsigned int fake_dma_maps(void);
 uint64_t fake_dma_bytes(void);
 /* True if iova is mapped in some container, and to where. */
 bool fake_dma_lookup(uint64_t iova, void **ret_va, uint64_t *ret_size, uint32_t *ret_flags);
-unsigned int fake_containers(void);	 /* open ones */
+unsigned int fake_containers(void); /* open ones */
 unsigned int fake_groups_attached(void);
 
 VV_END_DECLS

@@ -19,7 +19,8 @@ static unsigned int std_len(const struct fake_dev *d, unsigned int at)
 	case PCI_CAP_ID_VPD:
 		return PCI_CAP_VPD_SIZEOF;
 	case PCI_CAP_ID_MSI:
-		return 10u + (flags & PCI_MSI_FLAGS_64BIT ? 4 : 0) + (flags & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
+		return 10u + (flags & PCI_MSI_FLAGS_64BIT ? 4 : 0) +
+		       (flags & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
 	case PCI_CAP_ID_VNDR:
 		return d->cfg[at + 2];
 	case PCI_CAP_ID_EXP:
@@ -85,7 +86,7 @@ static void std_perms(struct fk_vdev *v, unsigned int id, unsigned int at, unsig
 	case PCI_CAP_ID_PM:
 		perm(v, at + PCI_PM_PMC, 2, PCI_PM_CAP_PME_MASK, 0);
 		perm(v, at + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS,
-		     (uint16_t)~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
+		     (uint16_t) ~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
 		break;
 	case PCI_CAP_ID_MSI:
 		perm(v, at + PCI_MSI_FLAGS, 1, 0xff, 0xff);
@@ -191,10 +192,12 @@ void fk_vcfg_init(struct fk_vdev *v)
 	fk_cfg_set(v->vcfg, PCI_DEVICE_ID, 2, d->desc->device);
 	for (unsigned int i = 0; i < 6; i++) {
 		const struct fake_bar *b = &d->desc->bars[i];
-		uint32_t low = b->flags & FAKE_BAR_IO ? 1 : (b->flags & FAKE_BAR_64 ? 4 : 0) |
-			       (b->flags & FAKE_BAR_PREF ? 8 : 0);
+		uint32_t low = b->flags & FAKE_BAR_IO ? 1
+						      : (b->flags & FAKE_BAR_64 ? 4 : 0) |
+								(b->flags & FAKE_BAR_PREF ? 8 : 0);
 		if (b->size)
-			fk_cfg_set(v->vcfg, PCI_BASE_ADDRESS_0 + 4 * i, 4, (uint32_t)d->bar_addr[i] | low);
+			fk_cfg_set(v->vcfg, PCI_BASE_ADDRESS_0 + 4 * i, 4,
+				   (uint32_t)d->bar_addr[i] | low);
 	}
 	if (d->desc->flags & FAKE_DEV_VF) {
 		v->vcfg[PCI_INTERRUPT_PIN] = 0;
@@ -205,13 +208,14 @@ void fk_vcfg_init(struct fk_vdev *v)
 		walk_ext(v);
 }
 
-/* --- reading --------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 /* How many bytes from `off` on one access may take: within a dword, a capability, aligned. */
 static unsigned int chunk(const struct fk_vdev *v, unsigned int off, size_t len)
 {
 	unsigned int n = off % 4 == 0 && len >= 4 ? 4 : off % 2 == 0 && len >= 2 ? 2 : 1;
-	while (n > 1 && (v->cap[off + n - 1] != v->cap[off] || v->base[off + n - 1] != v->base[off]))
+	while (n > 1 &&
+	       (v->cap[off + n - 1] != v->cap[off] || v->base[off + n - 1] != v->base[off]))
 		n /= 2;
 	return n;
 }
@@ -227,9 +231,11 @@ static void bar_fixup(struct fk_vdev *v)
 		if (upper)
 			continue;
 		uint64_t mask = b->size ? ~(b->size - 1) : 0;
-		uint32_t type = b->size == 0 ? 0 :
-				b->flags & FAKE_BAR_IO ? 1 :
-				(b->flags & FAKE_BAR_64 ? 4 : 0) | (b->flags & FAKE_BAR_PREF ? 8 : 0);
+		uint32_t type = b->size == 0 ? 0
+				: b->flags & FAKE_BAR_IO
+					? 1
+					: (b->flags & FAKE_BAR_64 ? 4 : 0) |
+						  (b->flags & FAKE_BAR_PREF ? 8 : 0);
 		uint32_t bits = (uint32_t)mask & (b->flags & FAKE_BAR_IO ? ~3u : ~15u);
 		fk_cfg_set(v->vcfg, reg, 4, (fk_cfg_get(v->vcfg, reg, 4) & bits) | type);
 		if (b->size && (b->flags & FAKE_BAR_64))
@@ -270,7 +276,7 @@ ssize_t fk_vcfg_read(struct fk_vdev *v, void *buf, size_t len, uint64_t off)
 	return (ssize_t)done;
 }
 
-/* --- writing --------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 static bool covers(unsigned int off, unsigned int n, unsigned int reg)
 {
@@ -336,7 +342,8 @@ static void acted(struct fk_vdev *v, unsigned int off, unsigned int n)
 		flr_written(v, at + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR,
 			    fk_cfg_get(cfg, at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
 	if (v->cap[off] == PCI_CAP_ID_AF && covers(off, n, at + PCI_AF_CTRL))
-		flr_written(v, at + PCI_AF_CTRL, PCI_AF_CTRL_FLR, cfg[at + PCI_AF_CAP] & PCI_AF_CAP_FLR);
+		flr_written(v, at + PCI_AF_CTRL, PCI_AF_CTRL_FLR,
+			    cfg[at + PCI_AF_CAP] & PCI_AF_CAP_FLR);
 }
 
 static void write_chunk(struct fk_vdev *v, unsigned int off, unsigned int n, uint32_t val)

@@ -15,7 +15,7 @@
 
 static const struct fk_fops dev_fops;
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static struct fk_vdev *vdev_new(struct fake_dev *d)
 {
@@ -73,7 +73,7 @@ static void dev_release(struct fk_file *f)
 	fk_vdev_put(f->obj);
 }
 
-/* --- information -------------------------------------------------------------------------------------- */
+/* --- information -------------------------------------------------------------------------- */
 
 static long get_info(struct fk_vdev *v, struct vfio_device_info *a)
 {
@@ -229,7 +229,7 @@ static long get_irq_info(struct fk_vdev *v, struct vfio_irq_info *a)
 	return 0;
 }
 
-/* --- reset -------------------------------------------------------------------------------------------- */
+/* --- reset -------------------------------------------------------------------------------- */
 
 static bool same_bus(const struct fake_dev *a, const struct fake_dev *b)
 {
@@ -261,8 +261,10 @@ static long hot_reset_info(struct fk_vdev *v, struct vfio_pci_hot_reset_info *a)
 		    sscanf(o->bdf, "%x:%x:%x.%x", &seg, &bus, &dev, &fn) == 4)
 			a->devices[n] = (struct vfio_pci_dependent_device){
 				.group_id = o->group ? (uint32_t)o->group->id : UINT32_MAX,
-				.segment = (uint16_t)seg, .bus = (uint8_t)bus,
-				.devfn = (uint8_t)(dev << 3 | fn) };
+				.segment = (uint16_t)seg,
+				.bus = (uint8_t)bus,
+				.devfn = (uint8_t)(dev << 3 | fn)
+			};
 		n++;
 	}
 	a->flags = 0;
@@ -331,16 +333,35 @@ static long dev_ioctl(struct fk_file *f, unsigned long req, void *arg)
 	}
 }
 
-/* --- reading and writing regions -------------------------------------------------------------------- */
+/* --- reading and writing regions ---------------------------------------------------------- */
 
 static uint8_t rom_byte(const struct fake_devdesc *s, uint64_t off)
 {
 	const uint8_t head[] = { 0x55, 0xaa, (uint8_t)(s->rom_size / 512) };
-	const uint8_t pcir[] = { 'P', 'C', 'I', 'R', (uint8_t)s->vendor, (uint8_t)(s->vendor >> 8),
-				 (uint8_t)s->device, (uint8_t)(s->device >> 8), 0, 0, 0x18, 0, 0,
-				 (uint8_t)s->class_code, (uint8_t)(s->class_code >> 8),
-				 (uint8_t)(s->class_code >> 16), (uint8_t)(s->rom_size / 512),
-				 (uint8_t)(s->rom_size / 512 >> 8), 0, 0, 0, 0x80, 0, 0 };
+	const uint8_t pcir[] = { 'P',
+				 'C',
+				 'I',
+				 'R',
+				 (uint8_t)s->vendor,
+				 (uint8_t)(s->vendor >> 8),
+				 (uint8_t)s->device,
+				 (uint8_t)(s->device >> 8),
+				 0,
+				 0,
+				 0x18,
+				 0,
+				 0,
+				 (uint8_t)s->class_code,
+				 (uint8_t)(s->class_code >> 8),
+				 (uint8_t)(s->class_code >> 16),
+				 (uint8_t)(s->rom_size / 512),
+				 (uint8_t)(s->rom_size / 512 >> 8),
+				 0,
+				 0,
+				 0,
+				 0x80,
+				 0,
+				 0 };
 	if (off < sizeof(head))
 		return head[off];
 	if (off == 0x18)
@@ -369,7 +390,8 @@ static bool in_table(const struct fake_dev *d, unsigned int bar, uint64_t pos)
 {
 	unsigned int at;
 	uint64_t off, len;
-	return fk_msix_span(d, false, &at, &off, &len) && at == bar && pos >= off && pos < off + len;
+	return fk_msix_span(d, false, &at, &off, &len) && at == bar && pos >= off &&
+	       pos < off + len;
 }
 
 static void bar_bytes(struct fk_vdev *v, unsigned int bar, uint64_t pos, uint8_t *buf, size_t len,
@@ -382,8 +404,8 @@ static void bar_bytes(struct fk_vdev *v, unsigned int bar, uint64_t pos, uint8_t
 				buf[i] = 0xff;
 			continue;
 		}
-		ssize_t r = write ? pwrite(fd, buf + i, 1, (off_t)(pos + i)) :
-				    pread(fd, buf + i, 1, (off_t)(pos + i));
+		ssize_t r = write ? pwrite(fd, buf + i, 1, (off_t)(pos + i))
+				  : pread(fd, buf + i, 1, (off_t)(pos + i));
 		if (r != 1)
 			fk_bug("BAR%u of %s at %#llx: %zd", bar, v->d->bdf,
 			       (unsigned long long)(pos + i), r);
@@ -439,7 +461,7 @@ static ssize_t dev_pwrite(struct fk_file *f, const void *buf, size_t len, off_t 
 	return dev_rw(f->obj, copy, len, off, true);
 }
 
-/* --- mmap --------------------------------------------------------------------------------------------- */
+/* --- mmap --------------------------------------------------------------------------------- */
 
 static int dev_mmap(struct fk_file *f, struct fk_map *m, off_t off, int *ret_fd, off_t *ret_off)
 {
@@ -473,6 +495,9 @@ static int dev_mmap(struct fk_file *f, struct fk_map *m, off_t off, int *ret_fd,
 }
 
 static const struct fk_fops dev_fops = {
-	.ioctl = dev_ioctl, .pread = dev_pread, .pwrite = dev_pwrite, .mmap = dev_mmap,
+	.ioctl = dev_ioctl,
+	.pread = dev_pread,
+	.pwrite = dev_pwrite,
+	.mmap = dev_mmap,
 	.release = dev_release,
 };

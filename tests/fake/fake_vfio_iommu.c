@@ -80,7 +80,7 @@ static struct dma *overlapping(struct fk_iommu *io, struct range r)
 	return NULL;
 }
 
-/* --- groups come and go -------------------------------------------------------------------------- */
+/* --- groups come and go ------------------------------------------------------------------- */
 
 static void subtract_reserved(struct rangeset *s, const struct fk_group *g)
 {
@@ -135,7 +135,7 @@ void fk_iommu_detach(struct fk_iommu *io, struct fk_group *g, bool last)
 	io->valid = next;
 }
 
-/* --- map ---------------------------------------------------------------------------------------------- */
+/* --- map ---------------------------------------------------------------------------------- */
 
 static bool dma_refused_bar(uintptr_t va)
 {
@@ -187,7 +187,7 @@ static long map(struct fk_iommu *io, const struct vfio_iommu_type1_dma_map *a)
 	return 0;
 }
 
-/* --- unmap -------------------------------------------------------------------------------------------- */
+/* --- unmap -------------------------------------------------------------------------------- */
 
 /* RAM taken from under a device that may be writing it. */
 static void check_quiet(struct fk_iommu *io, const struct dma *m)
@@ -229,11 +229,11 @@ static long unmap(struct fk_iommu *io, struct vfio_iommu_type1_dma_unmap *a)
 	return 0;
 }
 
-/* --- information -------------------------------------------------------------------------------------- */
+/* --- information -------------------------------------------------------------------------- */
 
 struct chain {
 	uint8_t buf[1024];
-	uint32_t len; /* from the start of the info structure */
+	uint32_t len;  /* from the start of the info structure */
 	uint32_t last; /* offset of the last header, 0 none */
 };
 
@@ -273,7 +273,8 @@ static void chain_build(struct fk_iommu *io, struct chain *c)
 		h->max_dirty_bitmap_size = MIB(256);
 	}
 	if (cfg.avail_cap) {
-		struct vfio_iommu_type1_info_dma_avail *h = chain_add(c, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, sizeof(*h));
+		struct vfio_iommu_type1_info_dma_avail *h =
+			chain_add(c, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, sizeof(*h));
 		h->avail = cfg.dma_limit - io->n_dmas;
 	}
 	if (cfg.iova_cap)
@@ -293,7 +294,8 @@ static long get_info(struct fk_iommu *io, struct vfio_iommu_type1_info *a)
 	chain_build(io, &c);
 	uint32_t room = a->argsz;
 	struct vfio_iommu_type1_info *head = (void *)c.buf;
-	*head = (struct vfio_iommu_type1_info){ .argsz = room, .flags = VFIO_IOMMU_INFO_PGSIZES,
+	*head = (struct vfio_iommu_type1_info){ .argsz = room,
+						.flags = VFIO_IOMMU_INFO_PGSIZES,
 						.iova_pgsizes = cfg.pgsizes };
 	if (c.last) {
 		head->flags |= VFIO_IOMMU_INFO_CAPS;
@@ -339,7 +341,7 @@ long fk_iommu_ioctl(struct fk_iommu *io, unsigned long req, void *arg)
 	}
 }
 
-/* --- the other side ------------------------------------------------------------------------------------ */
+/* --- the other side ----------------------------------------------------------------------- */
 
 void *fk_iommu_translate(struct fk_iommu *io, uint64_t iova, bool write, size_t *len)
 {
@@ -417,9 +419,15 @@ void fk_vfio_reset(void)
 		fk_bug("an IOMMU is left after everything was closed");
 	pinned = 0;
 	cfg = (struct fake_iommu_cfg){
-		.present = true, .type1v2 = true, .pgsizes = KIB(4) | MIB(2) | GIB(1),
-		.windows = { { 0, (UINT64_C(1) << 39) - 1 } }, .dma_limit = 65535,
-		.memlock = UINT64_MAX, .iova_cap = true, .avail_cap = true, .migration_cap = true,
+		.present = true,
+		.type1v2 = true,
+		.pgsizes = KIB(4) | MIB(2) | GIB(1),
+		.windows = { { 0, (UINT64_C(1) << 39) - 1 } },
+		.dma_limit = 65535,
+		.memlock = UINT64_MAX,
+		.iova_cap = true,
+		.avail_cap = true,
+		.migration_cap = true,
 		.dma_coherent = true,
 	};
 }

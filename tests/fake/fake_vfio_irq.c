@@ -13,8 +13,9 @@
 
 enum { INTX, MSI, MSIX, ERR, REQ };
 
-#define TYPES	(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD)
-#define ACTIONS (VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define TYPES (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD)
+#define ACTIONS                                                                                    \
+	(VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
 
 struct req { /* a request that has passed validation */
 	struct fk_vdev *v;
@@ -33,7 +34,9 @@ unsigned int fk_irq_count(const struct fk_vdev *v, unsigned int index)
 	case MSI:
 		if (!d->msi)
 			return 0;
-		return 1u << ((fk_cfg_get(d->cfg, d->msi + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QMASK) >> 1);
+		return 1u << ((fk_cfg_get(d->cfg, d->msi + PCI_MSI_FLAGS, 2) &
+			       PCI_MSI_FLAGS_QMASK) >>
+			      1);
 	case MSIX:
 		return fk_msix_count(d);
 	case ERR:
@@ -43,7 +46,7 @@ unsigned int fk_irq_count(const struct fk_vdev *v, unsigned int index)
 	}
 }
 
-/* --- INTx ------------------------------------------------------------------------------------------- */
+/* --- INTx --------------------------------------------------------------------------------- */
 
 /* The line is looked at again: asserted and not masked means one signal, and masked from then. */
 void fk_intx_update(struct fk_vdev *v)
@@ -189,7 +192,7 @@ static long intx_unmask_request(const struct req *q)
 	return 0;
 }
 
-/* --- MSI and MSI-X ------------------------------------------------------------------------------------ */
+/* --- MSI and MSI-X ------------------------------------------------------------------------ */
 
 static void hw_enable(struct fk_vdev *v, bool msix, bool on)
 {
@@ -258,7 +261,8 @@ static long set_vector(struct fk_vdev *v, unsigned int vec, int fd, bool msix)
 static long set_block(const struct req *q, bool msix)
 {
 	/* Kernels before 6.4, those with NORESIZE, check the block at once. */
-	if ((q->v->d->desc->flags & FAKE_DEV_NORESIZE || !msix) && q->start + q->count > q->v->n_irqs)
+	if ((q->v->d->desc->flags & FAKE_DEV_NORESIZE || !msix) &&
+	    q->start + q->count > q->v->n_irqs)
 		return -EINVAL;
 	long r = 0;
 	unsigned int i;
@@ -301,7 +305,7 @@ static long msi_trigger(const struct req *q, bool msix)
 	return 0;
 }
 
-/* --- ERR and REQ -------------------------------------------------------------------------------------- */
+/* --- ERR and REQ -------------------------------------------------------------------------- */
 
 static long single_trigger(const struct req *q, struct fk_efd **ctx)
 {
@@ -336,7 +340,7 @@ static long single_trigger(const struct req *q, struct fk_efd **ctx)
 	return 0;
 }
 
-/* --- the ioctl ---------------------------------------------------------------------------------------- */
+/* --- the ioctl ---------------------------------------------------------------------------- */
 
 static long validate(struct fk_vdev *v, const struct vfio_irq_set *s, struct req *ret)
 {
@@ -362,8 +366,11 @@ static long validate(struct fk_vdev *v, const struct vfio_irq_set *s, struct req
 	}
 	if (s->argsz - head < s->count * size)
 		return -EINVAL;
-	*ret = (struct req){ .v = v, .start = s->start, .count = s->count,
-			     .type = s->flags & TYPES, .bools = s->data,
+	*ret = (struct req){ .v = v,
+			     .start = s->start,
+			     .count = s->count,
+			     .type = s->flags & TYPES,
+			     .bools = s->data,
 			     .fds = (const void *)s->data };
 	return 0;
 }
@@ -378,16 +385,20 @@ long fk_set_irqs(struct fk_vdev *v, void *arg)
 	uint32_t action = s->flags & ACTIONS;
 	switch (s->index) {
 	case INTX:
-		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? intx_trigger(&q) :
-		       action == VFIO_IRQ_SET_ACTION_MASK    ? intx_mask(&q) :
-		       action == VFIO_IRQ_SET_ACTION_UNMASK  ? intx_unmask_request(&q) : -ENOTTY;
+		return action == VFIO_IRQ_SET_ACTION_TRIGGER  ? intx_trigger(&q)
+		       : action == VFIO_IRQ_SET_ACTION_MASK   ? intx_mask(&q)
+		       : action == VFIO_IRQ_SET_ACTION_UNMASK ? intx_unmask_request(&q)
+							      : -ENOTTY;
 	case MSI:
 	case MSIX:
-		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? msi_trigger(&q, s->index == MSIX) : -ENOTTY;
+		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? msi_trigger(&q, s->index == MSIX)
+							     : -ENOTTY;
 	case ERR:
-		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? single_trigger(&q, &v->err) : -ENOTTY;
+		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? single_trigger(&q, &v->err)
+							     : -ENOTTY;
 	default:
-		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? single_trigger(&q, &v->req) : -ENOTTY;
+		return action == VFIO_IRQ_SET_ACTION_TRIGGER ? single_trigger(&q, &v->req)
+							     : -ENOTTY;
 	}
 }
 

@@ -6,8 +6,9 @@
 
 #include <stdio.h>
 
-#define PAGES(n) ((n) * UINT64_C(4096))
+#define PAGES(n) ((n)*UINT64_C(4096))
 
+// clang-format off
 /* IDs of our own inventions: QEMU's vendor, the range it leaves to others. */
 #define ODD(n) .driver = "oddball", .vendor = 0x1234, .device = 0x7000 + (n), .class_code = 0xff0000, .intx_pin = 1
 #define PM_PCIE(flr) FAKE_CAP_PM(1), FAKE_CAP_PCIE(0, flr)
@@ -16,17 +17,20 @@ const struct fake_devdesc zoo_e1000e = {
 	.name = "e1000e", .driver = "e1000e", .vendor = 0x8086, .device = 0x10d3,
 	.subvendor = 0x8086, .subdevice = 0, .class_code = 0x020000, .intx_pin = 1,
 	.rom_size = 0x40000,
-	.bars = { FAKE_BAR(PAGES(32), 0), FAKE_BAR(PAGES(32), 0), FAKE_BAR(32, FAKE_BAR_IO), FAKE_BAR(PAGES(4), 0) },
+	.bars = { FAKE_BAR(PAGES(32), 0), FAKE_BAR(PAGES(32), 0), FAKE_BAR(32, FAKE_BAR_IO),
+		  FAKE_BAR(PAGES(4), 0) },
 	.caps = { { .id = 0x01, .off = 0xc8, .len = 8, .w = { 0x4803 } },
 		  { .id = 0x05, .off = 0xd0, .len = 14, .w = { 0x80 } },
-		  { .id = 0x10, .off = 0x40, .len = 60, .w = { 2, 0x10008000, 0, 0x00413c11, 0x10110000 } },
+		  { .id = 0x10, .off = 0x40, .len = 60,
+		    .w = { 2, 0x10008000, 0, 0x00413c11, 0x10110000 } },
 		  { .id = 0x11, .off = 0xa0, .len = 12, .w = { 4, 3, 0x2003 } } },
 	.ecaps = { FAKE_ECAP_AER, FAKE_ECAP_DSN },
 };
 
 const struct fake_devdesc zoo_nvme = {
 	.name = "nvme", .driver = "nvme", .vendor = 0x1b36, .device = 0x0010,
-	.subvendor = 0x1af4, .subdevice = 0x1100, .class_code = 0x010802, .revision = 2, .intx_pin = 1,
+	.subvendor = 0x1af4, .subdevice = 0x1100, .class_code = 0x010802, .revision = 2,
+	.intx_pin = 1,
 	.bars = { FAKE_BAR(PAGES(4), FAKE_BAR_64) },
 	.caps = { FAKE_CAP_MSIX(65, 0, 0x2000, 0, 0x3000), PM_PCIE(1) },
 	.ecaps = { FAKE_ECAP_AER },
@@ -41,7 +45,8 @@ const struct fake_devdesc zoo_edu = {
 
 const struct fake_devdesc zoo_e1000 = {
 	.name = "e1000", .driver = "e1000", .vendor = 0x8086, .device = 0x100e,
-	.subvendor = 0x1af4, .subdevice = 0x1100, .class_code = 0x020000, .revision = 3, .intx_pin = 1,
+	.subvendor = 0x1af4, .subdevice = 0x1100, .class_code = 0x020000, .revision = 3,
+	.intx_pin = 1,
 	.rom_size = 0x40000, .bars = { FAKE_BAR(PAGES(32), 0), FAKE_BAR(64, FAKE_BAR_IO) },
 	.flags = FAKE_DEV_NORESET,
 };
@@ -69,7 +74,8 @@ const struct fake_devdesc zoo_subpage = {
 const struct fake_devdesc zoo_sparse = {
 	.name = "sparse", ODD(5),
 	.bars = { { .size = MIB(1), .flags = FAKE_BAR_64 | FAKE_BAR_PREF,
-		    .sparse = { { 0x4000, PAGES(4) }, { 0x20000, PAGES(16) }, { 0xc0000, PAGES(64) } } } },
+		    .sparse = { { 0x4000, PAGES(4) }, { 0x20000, PAGES(16) },
+				{ 0xc0000, PAGES(64) } } } },
 	.caps = { FAKE_CAP_MSIX(32, 0, 0x1000, 0, 0x2000), PM_PCIE(1) },
 };
 
@@ -107,7 +113,8 @@ const struct fake_devdesc zoo_cap_ff = {
 const struct fake_devdesc zoo_vf = {
 	.name = "vf", .driver = "igbvf", .vendor = 0x8086, .device = 0x10ca, .subvendor = 0x8086,
 	.class_code = 0x020000, .flags = FAKE_DEV_VF,
-	.bars = { FAKE_BAR(PAGES(4), FAKE_BAR_64), { .size = 0 }, { .size = 0 }, FAKE_BAR(PAGES(4), FAKE_BAR_64) },
+	.bars = { FAKE_BAR(PAGES(4), FAKE_BAR_64), { .size = 0 }, { .size = 0 },
+		  FAKE_BAR(PAGES(4), FAKE_BAR_64) },
 	.caps = { FAKE_CAP_MSIX(3, 3, 0, 3, 0x2000), FAKE_CAP_PCIE(0, 1) },
 	.ecaps = { FAKE_ECAP_AER, FAKE_ECAP_ARI },
 };
@@ -115,7 +122,8 @@ const struct fake_devdesc zoo_vf = {
 const struct fake_devdesc zoo_sriov_pf = {
 	.name = "sriov-pf", .driver = "igb", .vendor = 0x8086, .device = 0x10c9, .subvendor = 0x8086,
 	.class_code = 0x020000, .intx_pin = 1,
-	.bars = { FAKE_BAR(PAGES(32), 0), FAKE_BAR(PAGES(128), 0), FAKE_BAR(32, FAKE_BAR_IO), FAKE_BAR(PAGES(4), 0) },
+	.bars = { FAKE_BAR(PAGES(32), 0), FAKE_BAR(PAGES(128), 0), FAKE_BAR(32, FAKE_BAR_IO),
+		  FAKE_BAR(PAGES(4), 0) },
 	.caps = { FAKE_CAP_PM(0), FAKE_CAP_MSI(0, 1, 1), FAKE_CAP_MSIX(10, 3, 0, 3, 0x2000),
 		  FAKE_CAP_PCIE(0, 1), FAKE_CAP_VPD },
 	.ecaps = { FAKE_ECAP_AER, FAKE_ECAP_DSN, FAKE_ECAP_ARI, FAKE_ECAP_SRIOV(8), FAKE_ECAP_ATS,
@@ -123,11 +131,13 @@ const struct fake_devdesc zoo_sriov_pf = {
 };
 
 const struct fake_devdesc zoo_gpu = {
-	.name = "gpu", .driver = "nouveau", .vendor = 0x10de, .device = 0x2204, .subvendor = 0x10de,
+	.name = "gpu", .driver = "nouveau", .vendor = 0x10de, .device = 0x2204,
+	.subvendor = 0x10de,
 	.subdevice = 0x1454, .class_code = 0x030000, .revision = 0xa1, .intx_pin = 1,
 	.flags = FAKE_DEV_MULTIFUNCTION, .rom_size = 0x80000,
-	.bars = { FAKE_BAR(MIB(16), 0), FAKE_BAR(GIB(16), FAKE_BAR_64 | FAKE_BAR_PREF), { .size = 0 },
-		  FAKE_BAR(MIB(32), FAKE_BAR_64 | FAKE_BAR_PREF), { .size = 0 }, FAKE_BAR(128, FAKE_BAR_IO) },
+	.bars = { FAKE_BAR(MIB(16), 0), FAKE_BAR(GIB(16), FAKE_BAR_64 | FAKE_BAR_PREF),
+		  { .size = 0 }, FAKE_BAR(MIB(32), FAKE_BAR_64 | FAKE_BAR_PREF), { .size = 0 },
+		  FAKE_BAR(128, FAKE_BAR_IO) },
 	.caps = { FAKE_CAP_PM(1), FAKE_CAP_MSI(0, 1, 0), FAKE_CAP_PCIE(1, 0), FAKE_CAP_VNDR(20) },
 	.ecaps = { FAKE_ECAP_RAW(0x0002, 28), FAKE_ECAP_AER, FAKE_ECAP_REBAR(1, 0x7fc00) },
 };
@@ -197,19 +207,23 @@ const struct fake_devdesc zoo_bridge = {
 };
 
 const struct fake_devdesc *const zoo_all[] = {
-	&zoo_e1000e, &zoo_nvme, &zoo_edu, &zoo_e1000, &zoo_pba_first, &zoo_odd_table, &zoo_shared_page,
-	&zoo_subpage, &zoo_sparse, &zoo_sparse_table, &zoo_2048, &zoo_noresize, &zoo_noreset,
-	&zoo_cap_loop, &zoo_cap_ff, &zoo_vf, &zoo_sriov_pf, &zoo_gpu, &zoo_gpu_audio, &zoo_msix_off_bar,
+	&zoo_e1000e, &zoo_nvme, &zoo_edu, &zoo_e1000, &zoo_pba_first,
+	&zoo_odd_table, &zoo_shared_page, &zoo_subpage, &zoo_sparse, &zoo_sparse_table,
+	&zoo_2048, &zoo_noresize, &zoo_noreset, &zoo_cap_loop, &zoo_cap_ff,
+	&zoo_vf, &zoo_sriov_pf, &zoo_gpu, &zoo_gpu_audio, &zoo_msix_off_bar,
 	&zoo_msix_no_bar, &zoo_not_mappable, &zoo_no_intx_no_msi, &zoo_msi32, &zoo_rom_bad,
 	&zoo_old_intx, &zoo_no_flr, &zoo_io_only, &zoo_mem32_pref,
 };
 const size_t zoo_count = ARRAY_SIZE(zoo_all);
+// clang-format on
 
 struct fake_dev *fake_zoo_one(const struct fake_devdesc *desc)
 {
 	fake_dev_add(&zoo_bridge, &(struct fake_place){ .bdf = "0000:00:1c.2", .group = 3 });
-	return fake_dev_add(desc, &(struct fake_place){ .bdf = "0000:03:00.0", .group = 14,
-							.parent = "0000:00:1c.2", .driver = "vfio-pci" });
+	return fake_dev_add(desc, &(struct fake_place){ .bdf = "0000:03:00.0",
+							.group = 14,
+							.parent = "0000:00:1c.2",
+							.driver = "vfio-pci" });
 }
 
 void fake_zoo_lab(void)
@@ -227,7 +241,8 @@ void fake_zoo_lab(void)
 		{ &zoo_edu, { .bdf = "0000:02:00.0", .group = 13, .parent = "0000:00:1c.1" } },
 		{ &zoo_e1000e, { .bdf = "0000:03:00.0", .group = 14, .parent = "0000:00:1c.2" } },
 		{ &zoo_gpu, { .bdf = "0000:05:00.0", .group = 15, .parent = "0000:00:1c.3" } },
-		{ &zoo_gpu_audio, { .bdf = "0000:05:00.1", .group = 15, .parent = "0000:00:1c.3" } },
+		{ &zoo_gpu_audio,
+		  { .bdf = "0000:05:00.1", .group = 15, .parent = "0000:00:1c.3" } },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(host); i++)
 		fake_dev_add(host[i].desc, &host[i].at);

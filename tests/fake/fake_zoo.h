@@ -9,36 +9,39 @@
 
 VV_BEGIN_DECLS
 
-extern const struct fake_devdesc zoo_e1000e;	  /* MSI-X table and PBA alone in BAR3, MSI, PM, PCIe */
-extern const struct fake_devdesc zoo_nvme;	  /* BAR0 16K: doorbells 0x1000, MSI-X table 0x2000, PBA 0x3000 */
-extern const struct fake_devdesc zoo_edu;	  /* MSI only (1 vector, 64 bit), BAR0 1M */
-extern const struct fake_devdesc zoo_e1000;	  /* INTx only, conventional, I/O BAR */
-extern const struct fake_devdesc zoo_pba_first;	  /* PBA at 0, table at 0x1000 of one BAR */
-extern const struct fake_devdesc zoo_odd_table;	  /* table at 0x1830: unaligned and across a page end */
+extern const struct fake_devdesc zoo_e1000e; /* MSI-X table and PBA alone in BAR3, MSI, PM, PCIe */
+extern const struct fake_devdesc
+	zoo_nvme; /* BAR0 16K: doorbells 0x1000, MSI-X table 0x2000, PBA 0x3000 */
+extern const struct fake_devdesc zoo_edu;	/* MSI only (1 vector, 64 bit), BAR0 1M */
+extern const struct fake_devdesc zoo_e1000;	/* INTx only, conventional, I/O BAR */
+extern const struct fake_devdesc zoo_pba_first; /* PBA at 0, table at 0x1000 of one BAR */
+extern const struct fake_devdesc
+	zoo_odd_table; /* table at 0x1830: unaligned and across a page end */
 extern const struct fake_devdesc zoo_shared_page; /* registers, table and PBA in one page */
-extern const struct fake_devdesc zoo_subpage;	  /* 256-byte BAR0, exclusive page; 512-byte BAR1, shared page */
-extern const struct fake_devdesc zoo_sparse;	  /* BAR0 1M with three sparse areas, table in none */
-extern const struct fake_devdesc zoo_sparse_table;/* sparse areas that overlap the table's page */
-extern const struct fake_devdesc zoo_2048;	  /* 2048 vectors, table 32K, PBA 256 bytes */
-extern const struct fake_devdesc zoo_noresize;	  /* MSI-X that cannot grow */
-extern const struct fake_devdesc zoo_noreset;	  /* no reset method */
-extern const struct fake_devdesc zoo_cap_loop;	  /* second capability points at the first */
-extern const struct fake_devdesc zoo_cap_ff;	  /* a next pointer of 0xff */
-extern const struct fake_devdesc zoo_vf;	  /* SR-IOV VF: IDs from VFIO only */
-extern const struct fake_devdesc zoo_sriov_pf;	  /* SR-IOV, ARI, ATS, ReBAR, AER, DSN extended caps */
-extern const struct fake_devdesc zoo_gpu;	  /* 16 GiB 64-bit prefetchable BAR, 32 MiB BAR, I/O, ROM */
-extern const struct fake_devdesc zoo_gpu_audio;	  /* its function 1: MSI, INTx B */
-extern const struct fake_devdesc zoo_msix_off_bar;/* table past the end of its BAR */
-extern const struct fake_devdesc zoo_msix_no_bar; /* table in a BAR that is absent */
-extern const struct fake_devdesc zoo_not_mappable;/* MSI-X page can't be mapped */
+extern const struct fake_devdesc
+	zoo_subpage; /* 256-byte BAR0, exclusive page; 512-byte BAR1, shared page */
+extern const struct fake_devdesc zoo_sparse; /* BAR0 1M with three sparse areas, table in none */
+extern const struct fake_devdesc zoo_sparse_table; /* sparse areas that overlap the table's page */
+extern const struct fake_devdesc zoo_2048;	   /* 2048 vectors, table 32K, PBA 256 bytes */
+extern const struct fake_devdesc zoo_noresize;	   /* MSI-X that cannot grow */
+extern const struct fake_devdesc zoo_noreset;	   /* no reset method */
+extern const struct fake_devdesc zoo_cap_loop;	   /* second capability points at the first */
+extern const struct fake_devdesc zoo_cap_ff;	   /* a next pointer of 0xff */
+extern const struct fake_devdesc zoo_vf;	   /* SR-IOV VF: IDs from VFIO only */
+extern const struct fake_devdesc zoo_sriov_pf; /* SR-IOV, ARI, ATS, ReBAR, AER, DSN extended caps */
+extern const struct fake_devdesc zoo_gpu; /* 16 GiB 64-bit prefetchable BAR, 32 MiB BAR, I/O, ROM */
+extern const struct fake_devdesc zoo_gpu_audio;	     /* its function 1: MSI, INTx B */
+extern const struct fake_devdesc zoo_msix_off_bar;   /* table past the end of its BAR */
+extern const struct fake_devdesc zoo_msix_no_bar;    /* table in a BAR that is absent */
+extern const struct fake_devdesc zoo_not_mappable;   /* MSI-X page can't be mapped */
 extern const struct fake_devdesc zoo_no_intx_no_msi; /* no interrupt at all */
-extern const struct fake_devdesc zoo_msi32;	  /* 32 MSI vectors, per-vector masking */
-extern const struct fake_devdesc zoo_rom_bad;	  /* ROM that can't be read */
-extern const struct fake_devdesc zoo_old_intx;	  /* INTx without COMMAND.INTx Disable */
-extern const struct fake_devdesc zoo_no_flr;	  /* only PM reset, and that with No_Soft_Reset off */
-extern const struct fake_devdesc zoo_io_only;	  /* I/O BARs only */
-extern const struct fake_devdesc zoo_mem32_pref;  /* 32-bit prefetchable BAR */
-extern const struct fake_devdesc zoo_bridge;	  /* root port, pcieport */
+extern const struct fake_devdesc zoo_msi32;	     /* 32 MSI vectors, per-vector masking */
+extern const struct fake_devdesc zoo_rom_bad;	     /* ROM that can't be read */
+extern const struct fake_devdesc zoo_old_intx;	     /* INTx without COMMAND.INTx Disable */
+extern const struct fake_devdesc zoo_no_flr;  /* only PM reset, and that with No_Soft_Reset off */
+extern const struct fake_devdesc zoo_io_only; /* I/O BARs only */
+extern const struct fake_devdesc zoo_mem32_pref; /* 32-bit prefetchable BAR */
+extern const struct fake_devdesc zoo_bridge;	 /* root port, pcieport */
 
 /* All that can be given to a guest or must be refused politely: everything but the bridge. */
 extern const struct fake_devdesc *const zoo_all[];

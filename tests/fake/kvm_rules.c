@@ -47,7 +47,8 @@ static void begin(enum chip chip)
 	ev = sys_eventfd(0, 0);
 	assert_true(ev >= 0);
 	assert_int_equal(sys_mmap(&ram, NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0);
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			 0);
 }
 
 static void end(void)
@@ -60,7 +61,9 @@ static void end(void)
 
 static long slot(uint32_t id, uint64_t gpa, uint64_t size, uint64_t page, uint32_t flags)
 {
-	struct kvm_userspace_memory_region r = { .slot = id, .flags = flags, .guest_phys_addr = gpa,
+	struct kvm_userspace_memory_region r = { .slot = id,
+						 .flags = flags,
+						 .guest_phys_addr = gpa,
 						 .memory_size = size,
 						 .userspace_addr = (uintptr_t)ram + page };
 	return sys_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r);
@@ -123,7 +126,7 @@ static void test_slot_number_is_bounded(void **s)
 	end();
 }
 
-/* --- irqchip and routing ------------------------------------------------------------------------------- */
+/* --- irqchip and routing ------------------------------------------------------------------ */
 
 static void test_irqchip_only_once_and_before_vcpus(void **s)
 {
@@ -202,12 +205,13 @@ static void test_one_gsi_has_one_msi_route(void **s)
 	end();
 }
 
-/* --- irqfd ---------------------------------------------------------------------------------------------- */
+/* --- irqfd -------------------------------------------------------------------------------- */
 
 static long irqfd(int fd, uint32_t gsi, uint32_t flags, int resample)
 {
-	struct kvm_irqfd a = { .fd = (uint32_t)fd, .gsi = gsi, .flags = flags,
-			       .resamplefd = (uint32_t)resample };
+	struct kvm_irqfd a = {
+		.fd = (uint32_t)fd, .gsi = gsi, .flags = flags, .resamplefd = (uint32_t)resample
+	};
 	return sys_ioctl(vm, KVM_IRQFD, &a);
 }
 
@@ -299,7 +303,7 @@ static void test_unbound_eventfd_keeps_its_count(void **s)
 	end();
 }
 
-/* --- lines and messages ------------------------------------------------------------------------------------ */
+/* --- lines and messages ------------------------------------------------------------------- */
 
 static void test_lines_and_messages_need_an_irqchip(void **s)
 {
@@ -315,11 +319,13 @@ static void test_lines_and_messages_need_an_irqchip(void **s)
 	end();
 }
 
-/* --- ioeventfd --------------------------------------------------------------------------------------------- */
+/* --- ioeventfd ---------------------------------------------------------------------------- */
 
 static long doorbell(uint64_t addr, uint32_t len, uint64_t match, uint32_t flags, int fd)
 {
-	struct kvm_ioeventfd a = { .addr = addr, .len = len, .datamatch = match, .flags = flags, .fd = fd };
+	struct kvm_ioeventfd a = {
+		.addr = addr, .len = len, .datamatch = match, .flags = flags, .fd = fd
+	};
 	return sys_ioctl(vm, KVM_IOEVENTFD, &a);
 }
 
@@ -354,7 +360,7 @@ static void test_ioeventfd_collision_and_absence(void **s)
 	end();
 }
 
-/* --- vCPUs and the rest ------------------------------------------------------------------------------------ */
+/* --- vCPUs and the rest ------------------------------------------------------------------- */
 
 static void test_vcpu_ids_are_unique(void **s)
 {
@@ -387,7 +393,8 @@ static void test_immediate_exit_ends_run(void **s)
 	int a = (int)vm_n(KVM_CREATE_VCPU, 0);
 	int size = sys_ioctl_n(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *p;
-	assert_int_equal(sys_mmap(&p, NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, a, 0), 0);
+	assert_int_equal(sys_mmap(&p, NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, a, 0),
+			 0);
 	struct kvm_run *run = p;
 	run->immediate_exit = 1;
 	assert_int_equal(sys_ioctl_n(a, KVM_RUN, 0), -EINTR);
@@ -419,11 +426,13 @@ static void test_unknown_capability_is_refused(void **s)
 	end();
 }
 
-/* --- KVM-VFIO ---------------------------------------------------------------------------------------------- */
+/* --- KVM-VFIO ----------------------------------------------------------------------------- */
 
 static long vfio_attr(int dev, uint64_t attr, int fd)
 {
-	struct kvm_device_attr a = { .group = KVM_DEV_VFIO_GROUP, .attr = attr, .addr = (uintptr_t)&fd };
+	struct kvm_device_attr a = { .group = KVM_DEV_VFIO_GROUP,
+				     .attr = attr,
+				     .addr = (uintptr_t)&fd };
 	return sys_ioctl(dev, KVM_SET_DEVICE_ATTR, &a);
 }
 
@@ -447,7 +456,7 @@ static void test_kvm_vfio_rules(void **s)
 	end();
 }
 
-const struct CMUnitTest kvm_rules[] = {
+static const struct CMUnitTest rules[] = {
 	cmocka_unit_test(test_slot_must_be_page_aligned),
 	cmocka_unit_test(test_slot_overlap_is_refused),
 	cmocka_unit_test(test_slot_deleted_twice_is_refused),
@@ -476,4 +485,8 @@ const struct CMUnitTest kvm_rules[] = {
 	cmocka_unit_test(test_unknown_capability_is_refused),
 	cmocka_unit_test(test_kvm_vfio_rules),
 };
-const size_t kvm_rules_count = sizeof(kvm_rules) / sizeof(kvm_rules[0]);
+
+int kvm_rules_run(const char *name, int (*before)(void **state), int (*after)(void **state))
+{
+	return _cmocka_run_group_tests(name, rules, ARRAY_SIZE(rules), before, after);
+}

@@ -4,10 +4,11 @@
 // is the proof that the fake is faithful.
 #pragma once
 
-#include <stddef.h>
+#include "core/cc.h"
 
-struct CMUnitTest;
+VV_BEGIN_DECLS
 
-/* The cases, for _cmocka_run_group_tests(). */
-extern const struct CMUnitTest kvm_rules[];
-extern const size_t kvm_rules_count;
+/* Runs the cases. `before` and `after` are cmocka group fixtures; NULL: none. The number failed. */
+int kvm_rules_run(const char *name, int (*before)(void **state), int (*after)(void **state));
+
+VV_END_DECLS

@@ -21,5 +21,5 @@ int main(void)
 		return 77;
 	}
 	sys_close(fd);
-	return _cmocka_run_group_tests("kvm_rules", kvm_rules, kvm_rules_count, NULL, NULL);
+	return kvm_rules_run("kvm_rules", NULL, NULL);
 }

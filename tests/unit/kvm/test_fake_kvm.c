@@ -83,7 +83,7 @@ static int irqfd(int fd, uint32_t gsi, uint32_t flags, int re)
 	return sys_ioctl(vm, KVM_IRQFD, &a);
 }
 
-/* --- interrupts ----------------------------------------------------------------------------------------- */
+/* --- interrupts --------------------------------------------------------------------------- */
 
 static void test_signal_becomes_the_routed_message(void **s)
 {
@@ -154,7 +154,7 @@ static void test_resample_holds_the_line_until_eoi(void **s)
 	end();
 }
 
-/* --- playing the guest ------------------------------------------------------------------------------------ */
+/* --- playing the guest -------------------------------------------------------------------- */
 
 static struct {
 	struct kvm_run *run;
@@ -340,7 +340,6 @@ int main(void)
 		cmocka_unit_test_setup(test_registers_are_kept, fresh),
 		cmocka_unit_test_setup(test_capabilities_can_be_taken_away, fresh),
 	};
-	int bad = _cmocka_run_group_tests("kvm_rules_on_the_fake", kvm_rules, kvm_rules_count,
-					  rules_setup, rules_teardown);
+	int bad = kvm_rules_run("kvm_rules_on_the_fake", rules_setup, rules_teardown);
 	return bad + cmocka_run_group_tests(tests, NULL, NULL);
 }
