@@ -31,9 +31,9 @@ struct accel_kvm {
 	struct kvm_irq irq;
 	struct kvm_vcpus vcpus;
 	struct kvm_vfio vfio;
-	struct kvm_cpuid2 *cpuid; /* owned; the guest's after attach */
+	struct kvm_cpuid2 *cpuid;      /* owned; the guest's after attach */
 	struct kvm_power_on *power_on; /* owned; NULL until the first reset */
-	struct accel_machine machine; /* as attached */
+	struct accel_machine machine;  /* as attached */
 	bool attached;
 	bool used; /* the VM has been attached before */
 };

@@ -32,8 +32,20 @@ enum {
 static bool indexed(uint32_t leaf)
 {
 	switch (leaf) {
-	case 0x4: case 0x7: case 0xb: case 0xd: case 0xf: case 0x10: case 0x12: case 0x14:
-	case 0x17: case 0x18: case 0x1d: case 0x1f: case 0x8000001d: case 0x80000026:
+	case 0x4:
+	case 0x7:
+	case 0xb:
+	case 0xd:
+	case 0xf:
+	case 0x10:
+	case 0x12:
+	case 0x14:
+	case 0x17:
+	case 0x18:
+	case 0x1d:
+	case 0x1f:
+	case 0x8000001d:
+	case 0x80000026:
 		return true;
 	default:
 		return false;
@@ -134,7 +146,8 @@ unsigned int kvm_cpuid_phys_bits(const struct kvm_cpuid_entry2 *e, unsigned int 
 	unsigned int bits = l ? l->eax & 0xff : 0;
 	if (bits < 32)
 		return 36; /* what every 64-bit CPU has */
-	unsigned int guest = (l->eax >> 16) & 0xff; /* GuestPhysAddrSize, Linux 6.10's KVM and later */
+	/* GuestPhysAddrSize, from Linux 6.10's KVM on. */
+	unsigned int guest = (l->eax >> 16) & 0xff;
 	bits = MIN(bits, guest ? guest : 48);
 	return MIN(bits, 52);
 }
@@ -325,7 +338,7 @@ static void edit_widths(struct table *t)
 	if (!e)
 		return;
 	e->eax = (e->eax & 0xff00) | phys; /* GuestPhysAddrSize 0: the same */
-	if (t->amd) /* NC and ApicIdCoreIdSize */
+	if (t->amd)			   /* NC and ApicIdCoreIdSize */
 		e->ecx = (e->ecx & ~UINT32_C(0xf0ff)) | (t->cfg->vcpus - 1) | t->id_bits << 12;
 }
 

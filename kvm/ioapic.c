@@ -159,7 +159,10 @@ static void region_write(void *opaque, uint64_t off, uint64_t val, unsigned int 
 }
 
 static const struct io_region_ops region_ops = {
-	.read = region_read, .write = region_write, .min = 1, .max = 4,
+	.read = region_read,
+	.write = region_write,
+	.min = 1,
+	.max = 4,
 };
 
 void kvm_ioapic_init(struct kvm_ioapic *io, const struct kvm_ioapic_sink *sink, void *opaque)

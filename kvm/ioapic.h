@@ -16,8 +16,8 @@
 
 VV_BEGIN_DECLS
 
-#define KVM_IOAPIC_GPA	UINT64_C(0xfec00000)
-#define KVM_IOAPIC_SIZE 0x1000
+#define KVM_IOAPIC_GPA	 UINT64_C(0xfec00000)
+#define KVM_IOAPIC_SIZE	 0x1000
 #define KVM_IOAPIC_NPINS 24
 
 struct kvm_ioapic_sink {

@@ -170,7 +170,7 @@ static int table_fill(struct kvm_irq *irq)
 	t->flags = 0;
 	if (irq->vm->mode == KVM_CHIP_ON) {
 		for (uint32_t i = 0; i < 2 * PIC_PINS; i++)
-			table_pin(t, i, i < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			table_pin(t, i, i / PIC_PINS /* KVM_IRQCHIP_PIC_MASTER, _SLAVE */,
 				  i % PIC_PINS);
 		for (uint32_t i = 0; i < KVM_IOAPIC_PINS; i++)
 			table_pin(t, i, KVM_IRQCHIP_IOAPIC, i);
@@ -409,7 +409,9 @@ static void sink_eoi(void *opaque, unsigned int pin)
 }
 
 static const struct kvm_ioapic_sink ioapic_sink = {
-	.pin = sink_pin, .send = sink_send, .eoi = sink_eoi,
+	.pin = sink_pin,
+	.send = sink_send,
+	.eoi = sink_eoi,
 };
 
 /* --- life ------------------------------------------------------------------------------------- */

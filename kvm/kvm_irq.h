@@ -28,13 +28,13 @@ struct kvm_line;
 
 struct kvm_irq {
 	struct irqchip chip;
-	struct kvm_vm *vm; /* borrowed */
+	struct kvm_vm *vm;	  /* borrowed */
 	struct kvm_ioapic ioapic; /* mode split only */
 
-	struct kvm_route *routes; /* by GSI; owned */
-	unsigned int n_routes;	  /* length of the array */
-	unsigned int used;	  /* GSIs given out */
-	bool dirty;		  /* something is staged */
+	struct kvm_route *routes;      /* by GSI; owned */
+	unsigned int n_routes;	       /* length of the array */
+	unsigned int used;	       /* GSIs given out */
+	bool dirty;		       /* something is staged */
 	struct kvm_irq_routing *table; /* scratch for the kernel call; owned */
 	unsigned int table_cap;
 
@@ -43,7 +43,8 @@ struct kvm_irq {
 	pthread_mutex_t lines_lock; /* guards the array against kvm_irq_eoi() */
 };
 
-/* `mmio` is where a split IOAPIC goes. The kernel's part is made at the first use: kvm_vm_chip(). */
+/* `mmio` is where a split IOAPIC goes. The kernel's part is made at the first use, by
+ * kvm_vm_chip(). */
 int kvm_irq_init(struct kvm_irq *irq, struct kvm_vm *vm, struct aspace *mmio, struct verr *reterr);
 void kvm_irq_fini(struct kvm_irq *irq); /* vCPUs gone; before the VM is closed */
 /* KVM_EXIT_IOAPIC_EOI; any thread. */

@@ -24,8 +24,9 @@ void kvm_vfio_fini(struct kvm_vfio *kv)
 
 static int create(struct kvm_vfio *kv, struct verr *reterr)
 {
-	static const char none[] = "this kernel has no KVM-VFIO device (CONFIG_KVM_VFIO, Linux 3.13 "
-				   "or later)";
+	static const char none[] =
+		"this kernel has no KVM-VFIO device (CONFIG_KVM_VFIO, Linux 3.13 "
+		"or later)";
 	/* KVM_CAP_DEVICE_CTRL says nothing: x86 has devices and answers 0. */
 	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO };
 	int r = kvm_call(kv->vm->fd, KVM_CREATE_DEVICE, &cd, "KVM_CREATE_DEVICE", NULL);

@@ -150,18 +150,24 @@ static enum next handle_exit(struct kvm_vcpu *v)
 	case KVM_EXIT_SHUTDOWN:
 		return die(v, VM_STOP_SHUTDOWN, "triple fault");
 	case KVM_EXIT_FAIL_ENTRY:
-		return die(v, VM_STOP_INTERNAL_ERROR, "the CPU refused to enter the guest (reason "
-			   "%#" PRIx64 ")", (uint64_t)run->fail_entry.hardware_entry_failure_reason);
+		return die(v, VM_STOP_INTERNAL_ERROR,
+			   "the CPU refused to enter the guest (reason "
+			   "%#" PRIx64 ")",
+			   (uint64_t)run->fail_entry.hardware_entry_failure_reason);
 	case KVM_EXIT_INTERNAL_ERROR:
 		return exit_internal(v);
 	case KVM_EXIT_SYSTEM_EVENT:
 		return exit_system_event(v);
 	case KVM_EXIT_UNKNOWN:
-		return die(v, VM_STOP_INTERNAL_ERROR, "an exit KVM does not know (hardware reason "
-			   "%#" PRIx64 ")", (uint64_t)run->hw.hardware_exit_reason);
+		return die(v, VM_STOP_INTERNAL_ERROR,
+			   "an exit KVM does not know (hardware reason "
+			   "%#" PRIx64 ")",
+			   (uint64_t)run->hw.hardware_exit_reason);
 	default:
-		return die(v, VM_STOP_INTERNAL_ERROR, "KVM_RUN returned for reason %u, which we did "
-			   "not ask for", run->exit_reason);
+		return die(v, VM_STOP_INTERNAL_ERROR,
+			   "KVM_RUN returned for reason %u, which we did "
+			   "not ask for",
+			   run->exit_reason);
 	}
 }
 
@@ -176,8 +182,10 @@ static enum next handle_error(struct kvm_vcpu *v, int r)
 	case -EFAULT:
 		if (set->exits->fault && set->exits->fault(set->opaque))
 			return ENTER;
-		return die(v, VM_STOP_INTERNAL_ERROR, "KVM_RUN: the memory behind a guest address "
-			   "is gone (%s)", strerror(-r));
+		return die(v, VM_STOP_INTERNAL_ERROR,
+			   "KVM_RUN: the memory behind a guest address "
+			   "is gone (%s)",
+			   strerror(-r));
 	default:
 		return die(v, VM_STOP_INTERNAL_ERROR, "KVM_RUN: %s", strerror(-r));
 	}

@@ -3,7 +3,8 @@
 //
 // Life: open (threads exist, parked) -> run -> pause -> run ... -> close. Each of these from one
 // thread, never from a vCPU's; pause and close *without the machine lock*: they wait for vCPUs
-// that may be inside an exit callback and want it. vmexit_ops callbacks run in vCPU threads without locks.
+// that may be inside an exit callback and want it. vmexit_ops callbacks run in vCPU threads
+// without locks.
 //
 // Kicks are never lost: a request to leave the guest sets immediate_exit in the vCPU's shared
 // page and then signals the thread; a vCPU leaves only where KVM_RUN returns EINTR with that flag
@@ -35,8 +36,8 @@ struct kvm_vcpu {
 enum kvm_vcpus_want { KVM_VCPUS_PAUSE, KVM_VCPUS_RUN, KVM_VCPUS_QUIT };
 
 struct kvm_vcpus {
-	const struct kvm_vm *vm; /* borrowed */
-	struct kvm_irq *irq;	 /* borrowed: EOIs of a split irqchip */
+	const struct kvm_vm *vm;	/* borrowed */
+	struct kvm_irq *irq;		/* borrowed: EOIs of a split irqchip */
 	const struct vmexit_ops *exits; /* borrowed */
 	void *opaque;			/* borrowed, of exits */
 	struct kvm_vcpu *v;		/* owned, n of them */

@@ -54,7 +54,8 @@ int kvm_x86_cpuid_fit(const struct kvm_host *h, struct kvm_cpuid2 *cpuid, unsign
 	};
 	int r = kvm_cpuid_build(cpuid->entries, MIN(cpuid->nent, (uint32_t)KVM_CPUID_MAX), &cfg);
 	if (r < 0)
-		return verr_set(reterr, r, "CPUID: more than the %d leaves KVM takes", KVM_CPUID_MAX);
+		return verr_set(reterr, r, "CPUID: more than the %d leaves KVM takes",
+				KVM_CPUID_MAX);
 	cpuid->nent = (uint32_t)r;
 	return 0;
 }
@@ -74,11 +75,13 @@ static int set_msrs(int vcpu_fd, struct verr *reterr)
 		uint8_t space[sizeof(struct kvm_msrs) + 2 * sizeof(struct kvm_msr_entry)];
 	} u = { .m = { .nmsrs = 2 } };
 	u.m.entries[0] = (struct kvm_msr_entry){
-		.index = MSR_MTRR_DEF_TYPE, .data = BIT64(11) | 6 /* enabled, write-back */,
+		.index = MSR_MTRR_DEF_TYPE,
+		.data = BIT64(11) | 6 /* enabled, write-back */,
 	};
 	/* Fast strings on, no BTS, no PEBS. The last, for KVM may not have it. */
 	u.m.entries[1] = (struct kvm_msr_entry){
-		.index = MSR_MISC_ENABLE, .data = BIT64(0) | BIT64(11) | BIT64(12),
+		.index = MSR_MISC_ENABLE,
+		.data = BIT64(0) | BIT64(11) | BIT64(12),
 	};
 	int r = KVM_CALL(vcpu_fd, KVM_SET_MSRS, &u, reterr);
 	if (r < 0)
@@ -131,7 +134,10 @@ static void boot_sregs(struct kvm_sregs *s, const struct boot_state *b)
 	s->ds = flat(0x18, 0x3 /* data, write, accessed */, false);
 	s->es = s->fs = s->gs = s->ss = s->ds;
 	s->tr = (struct kvm_segment){
-		.limit = 0x67, .selector = 0x20, .type = 0xb /* busy TSS */, .present = 1,
+		.limit = 0x67,
+		.selector = 0x20,
+		.type = 0xb /* busy TSS */,
+		.present = 1,
 	};
 	s->ldt = (struct kvm_segment){ .unusable = 1, .type = 2 };
 	s->gdt.base = b->gdt_gpa;

@@ -63,8 +63,9 @@ static int listener_add(struct gmem_listener *l, const struct gmem_region *r, st
 	unsigned int slot;
 	int ret = slot_take(vm, &slot);
 	if (ret == -ENOSPC)
-		return verr_set(reterr, ret, "no KVM memory slot is free for %s: this kernel has %d",
-				r->name, vm->host->cap[KVM_HAS_NR_MEMSLOTS]);
+		return verr_set(reterr, ret,
+				"no KVM memory slot is free for %s: this kernel has %d", r->name,
+				vm->host->cap[KVM_HAS_NR_MEMSLOTS]);
 	if (ret < 0)
 		return verr_set(reterr, ret, "memory slot table for %s: %s", r->name,
 				strerror(-ret));
@@ -215,7 +216,8 @@ int kvm_vm_chip(struct kvm_vm *vm, struct verr *reterr)
 		vm->chip = r < 0 ? r : 1;
 	}
 	if (vm->chip < 0)
-		return verr_set(reterr, vm->chip, "the VM's interrupt controllers could not be made: %s",
+		return verr_set(reterr, vm->chip,
+				"the VM's interrupt controllers could not be made: %s",
 				strerror(-vm->chip));
 	return 0;
 }

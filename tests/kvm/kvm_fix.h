@@ -3,9 +3,9 @@
 // of exits) and a guest that does single steps on command, so that a test says what the guest
 // does in C. Included once per test program.
 //
-// Guest memory: 0x1000 GDT, 0x2000 PML4, 0x3000 PDPT, 0x4000..0x7fff four PDs (4 GiB identity, 2 MiB
-// pages), 0x8000 IDT, 0x8ff0 its descriptor, 0x10000 code, 0x20000 stack top, 0x30000 counters,
-// 0x31000 string buffer, 0xe0000 real-mode code.
+// Guest memory: 0x1000 GDT, 0x2000 PML4, 0x3000 PDPT, 0x4000..0x7fff four PDs (4 GiB identity, by
+// 2 MiB pages), 0x8000 IDT, 0x8ff0 its descriptor, 0x10000 code, 0x20000 stack top, 0x30000
+// counters, 0x31000 string buffer.
 #pragma once
 
 #include <errno.h>
@@ -31,20 +31,47 @@
 #include "kvm/accel_kvm.h"
 
 enum {
-	G_GDT = 0x1000, G_PML4 = 0x2000, G_IDT = 0x8000, G_IDTR = 0x8ff0, G_CODE = 0x10000,
-	G_STACK = 0x20000, G_COUNT = 0x30000, G_STRING = 0x31000, G_REAL = 0xe0000,
+	G_GDT = 0x1000,
+	G_PML4 = 0x2000,
+	G_IDT = 0x8000,
+	G_IDTR = 0x8ff0,
+	G_CODE = 0x10000,
+	G_STACK = 0x20000,
+	G_COUNT = 0x30000,
+	G_STRING = 0x31000,
 	G_RAM = 0x100000,
 	VEC_EDGE = 0x40,  /* counts at G_COUNT */
 	VEC_LEVEL = 0x50, /* counts at G_COUNT + 4 */
-	PORT_OP = 0x500, PORT_ADDR = 0x504, PORT_VAL = 0x508, PORT_DONE = 0x50c, PORT_HI = 0x510,
+	PORT_OP = 0x500,
+	PORT_ADDR = 0x504,
+	PORT_VAL = 0x508,
+	PORT_DONE = 0x50c,
+	PORT_HI = 0x510,
 	SECONDS = 30,
 };
 
 /* What the commanded guest can do; see guest_cmd below. */
 enum op {
-	OP_NONE, OP_RD8, OP_RD16, OP_RD32, OP_RD64, OP_WR8, OP_WR16, OP_WR32, OP_WR64,
-	OP_OUT8, OP_OUT16, OP_OUT32, OP_IN8, OP_IN16, OP_IN32, OP_OUTSB, OP_INSB,
-	OP_RDMSR, OP_WRMSR, OP_CALL,
+	OP_NONE,
+	OP_RD8,
+	OP_RD16,
+	OP_RD32,
+	OP_RD64,
+	OP_WR8,
+	OP_WR16,
+	OP_WR32,
+	OP_WR64,
+	OP_OUT8,
+	OP_OUT16,
+	OP_OUT32,
+	OP_IN8,
+	OP_IN16,
+	OP_IN32,
+	OP_OUTSB,
+	OP_INSB,
+	OP_RDMSR,
+	OP_WRMSR,
+	OP_CALL,
 };
 
 /* 64-bit, position independent. */
@@ -58,7 +85,7 @@ __asm__(".pushsection .rodata\n"
 	"1:	mov $0x500, %edx; in %dx, %eax; test %eax, %eax; jz 1b; mov %eax, %r8d\n"
 	"	mov $0x508, %edx; in %dx, %eax; mov %eax, %esi\n"
 	"	mov $0x510, %edx; in %dx, %eax; shl $32, %rax; or %rax, %rsi\n" /* rsi: value */
-	"	mov $0x504, %edx; in %dx, %eax; mov %eax, %ebx\n"		  /* rbx: address */
+	"	mov $0x504, %edx; in %dx, %eax; mov %eax, %ebx\n"		/* rbx: address */
 	"	mov %r8d, %eax\n"
 	"	mov %ebx, %edx; mov %ebx, %ecx\n"
 	"	xor %edi, %edi\n" /* rdi: result */
@@ -292,8 +319,12 @@ static void fix_stopped(void *opaque, enum vm_stop_reason reason, const char *wh
 }
 
 static const struct vmexit_ops fix_ops = {
-	.mmio_read = fix_mmio_read, .mmio_write = fix_mmio_write, .pio_read = fix_pio_read,
-	.pio_write = fix_pio_write, .fault = fix_fault, .stopped = fix_stopped,
+	.mmio_read = fix_mmio_read,
+	.mmio_write = fix_mmio_write,
+	.pio_read = fix_pio_read,
+	.pio_write = fix_pio_write,
+	.fault = fix_fault,
+	.stopped = fix_stopped,
 };
 
 /* Exits 77 with the reason where KVM can't be had at all. */
@@ -315,7 +346,8 @@ static ATTR_UNUSED struct accel *fix_accel(bool split)
 	struct verr err = { 0 };
 	const struct props_target target = { kvm_accel.t.props, cfg };
 	assert_int_equal(props_parse("kvm", split ? "kernel-irqchip=split" : "kernel-irqchip=on",
-				     &target, 1, &err), 0);
+				     &target, 1, &err),
+			 0);
 	struct accel *a = NULL;
 	int r = kvm_accel.open(cfg, &a, &err);
 	if (r < 0)
@@ -332,7 +364,8 @@ static inline void fix_put(struct fix *f, uint32_t gpa, const void *from, const 
 static inline void fix_gate(struct fix *f, unsigned int vector, uint64_t handler)
 {
 	uint64_t gate[2] = {
-		(handler & 0xffff) | 0x10 << 16 | UINT64_C(0x8e00) << 32 | (handler >> 16 & 0xffff) << 48,
+		(handler & 0xffff) | 0x10 << 16 | UINT64_C(0x8e00) << 32 |
+			(handler >> 16 & 0xffff) << 48,
 		handler >> 32,
 	};
 	memcpy(f->mem + G_IDT + vector * 16, gate, sizeof(gate));
@@ -350,7 +383,10 @@ static ATTR_UNUSED void fix_tables(struct fix *f)
 		pt[512 + i] = (0x4000 + i * 0x1000) | 3;
 	for (uint64_t i = 0; i < 4 * 512; i++)
 		pt[1024 + i] = i << 21 | 0x83;
-	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idtr = {
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idtr = {
 		0xfef, G_IDT, /* up to its own descriptor */
 	};
 	memcpy(f->mem + G_IDTR, &idtr, sizeof(idtr));
@@ -369,13 +405,15 @@ static ATTR_UNUSED void fix_open(struct fix *f, bool split, unsigned int vcpus)
 	assert_true(f->exits && f->mem != MAP_FAILED);
 	gmem_init(&f->gmem);
 	assert_int_equal(aspace_init(&f->mmio, "mmio", UINT64_MAX), 0);
-	f->ram = (struct gmem_region){ .name = "ram", .kind = GMEM_RAM, .size = G_RAM,
-				       .hva = f->mem, .fd = -1 };
+	f->ram = (struct gmem_region){
+		.name = "ram", .kind = GMEM_RAM, .size = G_RAM, .hva = f->mem, .fd = -1
+	};
 	assert_int_equal(gmem_add(&f->gmem, &f->ram, NULL), 0);
 	fix_tables(f);
 	f->a = fix_accel(split);
-	const struct accel_machine m = { .vcpus = vcpus, .ram = &f->gmem, .mmio = &f->mmio,
-					 .exits = &fix_ops, .opaque = f };
+	const struct accel_machine m = {
+		.vcpus = vcpus, .ram = &f->gmem, .mmio = &f->mmio, .exits = &fix_ops, .opaque = f
+	};
 	struct verr err = { 0 };
 	if (f->a->ops->attach(f->a, &m, &err) < 0)
 		fail_msg("attach: %s", err.msg);
@@ -395,8 +433,12 @@ static ATTR_UNUSED void fix_close(struct fix *f)
 
 static inline void fix_boot64(struct fix *f, uint64_t rip)
 {
-	const struct boot_state b = { .mode = BOOT_LONG64, .rip = rip, .rsp = G_STACK,
-				      .cr3 = G_PML4, .gdt_gpa = G_GDT, .rsi = 0x1234567 };
+	const struct boot_state b = { .mode = BOOT_LONG64,
+				      .rip = rip,
+				      .rsp = G_STACK,
+				      .cr3 = G_PML4,
+				      .gdt_gpa = G_GDT,
+				      .rsi = 0x1234567 };
 	struct verr err = { 0 };
 	if (f->a->ops->boot_set(f->a, &b, &err) < 0)
 		fail_msg("boot_set: %s", err.msg);

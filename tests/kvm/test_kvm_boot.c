@@ -22,8 +22,8 @@ __asm__(".pushsection .rodata\n"
 	"	mov %cr3, %rax; out %eax, %dx\n"
 	"	mov %cr4, %rax; out %eax, %dx\n"
 	"	mov $0xc0000080, %ecx; rdmsr; mov $0x600, %edx; out %eax, %dx\n" /* EFER */
-	"	mov $0x2ff, %ecx; rdmsr; mov $0x600, %edx; out %eax, %dx\n"	    /* MTRRdefType */
-	"	mov $0x10, %eax; mov %ax, %fs; mov $0x18, %eax; mov %ax, %ds\n"     /* the GDT is there */
+	"	mov $0x2ff, %ecx; rdmsr; mov $0x600, %edx; out %eax, %dx\n"	 /* MTRRdefType */
+	"	mov $0x10, %eax; mov %ax, %fs; mov $0x18, %eax; mov %ax, %ds\n" /* the GDT is there */
 	"	mov $0xd00d, %eax; out %eax, %dx\n"
 	"1:	hlt; jmp 1b\n"
 	".code32\n"
@@ -64,7 +64,7 @@ __asm__(".pushsection .rodata\n"
 	"	mov $0x1b, %ecx; rdmsr; or $0xc00, %eax; wrmsr\n"
 	"	mov $0x80f, %ecx; mov $0x1ff, %eax; xor %edx, %edx; wrmsr\n"
 	"	mov $0xc0000082, %ecx; mov $0x11112222, %eax; xor %edx, %edx; wrmsr\n" /* LSTAR */
-	"	mov $0x174, %ecx; mov $0x5555, %eax; wrmsr\n"			   /* SYSENTER_CS */
+	"	mov $0x174, %ecx; mov $0x5555, %eax; wrmsr\n" /* SYSENTER_CS */
 	"	mov $0x31000, %eax; mov %rax, %dr0\n"
 	"	mov $0x600, %edx; mov $0xbad, %eax; out %eax, %dx\n"
 	"5:	hlt; jmp 5b\n"
@@ -122,8 +122,9 @@ static void test_pvh_state(void **state)
 	/* A 32-bit GDT, as PVH guests get. */
 	const uint64_t code32 = UINT64_C(0x00cf9b000000ffff);
 	memcpy(f.mem + G_GDT + 0x10, &code32, sizeof(code32));
-	const struct boot_state b = { .mode = BOOT_PVH32, .rip = ENTRY, .rbx = 0x7654321,
-				      .gdt_gpa = G_GDT };
+	const struct boot_state b = {
+		.mode = BOOT_PVH32, .rip = ENTRY, .rbx = 0x7654321, .gdt_gpa = G_GDT
+	};
 	assert_int_equal(f.a->ops->boot_set(f.a, &b, NULL), 0);
 	fix_run(&f);
 	assert_int_equal(out_nth(&f, 0), 0x7654321);
@@ -204,9 +205,9 @@ static void test_reset_puts_the_apic_back(void **state)
 	reset(&f);
 	/* A guest that reads APICBASE first thing. */
 	static const uint8_t code[] = {
-		0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32,	/* mov $0x1b, %ecx; rdmsr */
-		0xba, 0x00, 0x06, 0, 0, 0xef,		/* mov $0x600, %edx; out %eax, %dx */
-		0xf4, 0xeb, 0xfd,			/* 1: hlt; jmp 1b */
+		0xb9, 0x1b, 0,	  0, 0, 0x0f, 0x32, /* mov $0x1b, %ecx; rdmsr */
+		0xba, 0x00, 0x06, 0, 0, 0xef,	    /* mov $0x600, %edx; out %eax, %dx */
+		0xf4, 0xeb, 0xfd,		    /* 1: hlt; jmp 1b */
 	};
 	fix_put(&f, ENTRY, code, code + sizeof(code));
 	f.n_exits = 0;
@@ -234,9 +235,9 @@ static void test_guest_sees_a_consistent_cpu(void **state)
 	guest_cpuid(&f, 1, 0, r);
 	assert_int_equal(r[1] >> 24, 0);
 	assert_in_range(r[1] >> 16 & 0xff, 3, 4);
-	assert_int_equal(r[2] & 1 << 3, 0);		/* MONITOR */
-	assert_int_equal(r[2] >> 31, 1);		/* hypervisor */
-	assert_int_equal(r[2] >> 21 & 1, 1);		/* x2APIC */
+	assert_int_equal(r[2] & 1 << 3, 0);  /* MONITOR */
+	assert_int_equal(r[2] >> 31, 1);     /* hypervisor */
+	assert_int_equal(r[2] >> 21 & 1, 1); /* x2APIC */
 	guest_cpuid(&f, 0xb, 0, r);
 	assert_int_equal(r[0], 0);
 	assert_int_equal(r[1], 1);
@@ -270,7 +271,8 @@ static void test_vcpu_numbers_out_of_range_are_refused(void **state)
 	assert_non_null(strstr(err.msg, "1000 vCPUs"));
 	m.vcpus = f.a->max_vcpus; /* and as many as promised */
 	verr_clear(&err);
-	if (f.a->ops->attach(f.a, &m, &err) < 0 || f.a->ops->run(f.a, &err) < 0)
+	const struct boot_state b = { .mode = BOOT_LONG64 }; /* makes the vCPUs */
+	if (f.a->ops->attach(f.a, &m, &err) < 0 || f.a->ops->boot_set(f.a, &b, &err) < 0)
 		fail_msg("%u vCPUs: %s", m.vcpus, err.msg);
 	f.a->ops->close(f.a);
 	aspace_fini(&f.mmio);

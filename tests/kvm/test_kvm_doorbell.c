@@ -32,8 +32,11 @@ static void test_matching_write_signals_without_exit(void **state)
 	} cases[] = {
 		{ { .addr = 0xd0000000, .size = 4, .any = true }, OP_WR32, 0xd0000000, 7, 0 },
 		{ { .addr = 0xd0000000, .size = 2, .match = 3 }, OP_WR16, 0xd0000000, 3, 4 },
-		{ { .addr = 0xd0000008, .size = 8, .match = UINT64_C(0x1122334455667788) }, OP_WR64,
-		  0xd0000008, UINT64_C(0x1122334455667788), UINT64_C(0x1122334455667789) },
+		{ { .addr = 0xd0000008, .size = 8, .match = UINT64_C(0x1122334455667788) },
+		  OP_WR64,
+		  0xd0000008,
+		  UINT64_C(0x1122334455667788),
+		  UINT64_C(0x1122334455667789) },
 		{ { .addr = 0x600, .size = 1, .match = 1, .pio = true }, OP_OUT8, 0x600, 1, 2 },
 		{ { .addr = 0x604, .size = 4, .any = true, .pio = true }, OP_OUT32, 0x604, 9, 0 },
 	};

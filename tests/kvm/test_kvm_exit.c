@@ -9,14 +9,19 @@ static void test_port_accesses_of_every_size(void **state)
 	struct fix f;
 	(void)state;
 	fix_start(&f, false);
-	static const struct { enum op out, in; unsigned int len; uint32_t val; } cases[] = {
-		{ OP_OUT8, OP_IN8, 1, 0xa5 }, { OP_OUT16, OP_IN16, 2, 0xbeef },
+	static const struct {
+		enum op out, in;
+		unsigned int len;
+		uint32_t val;
+	} cases[] = {
+		{ OP_OUT8, OP_IN8, 1, 0xa5 },
+		{ OP_OUT16, OP_IN16, 2, 0xbeef },
 		{ OP_OUT32, OP_IN32, 4, 0xdeadbeef },
 	};
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
 		f.n_exits = 0;
-		fix_do(&f, cases[i].out, 0x3f8 + i, 0xdeadbeef & (cases[i].val | 0xffff0000) ?
-		       cases[i].val : 0);
+		fix_do(&f, cases[i].out, 0x3f8 + i,
+		       0xdeadbeef & (cases[i].val | 0xffff0000) ? cases[i].val : 0);
 		assert_int_equal(f.n_exits, 1);
 		assert_int_equal(f.exits[0].kind, E_PIO_WRITE);
 		assert_int_equal(f.exits[0].addr, 0x3f8 + i);
@@ -64,8 +69,13 @@ static void test_memory_accesses_of_every_size(void **state)
 	(void)state;
 	fix_start(&f, false);
 	const uint64_t val = UINT64_C(0x8877665544332211);
-	static const struct { enum op wr, rd; unsigned int len; } cases[] = {
-		{ OP_WR8, OP_RD8, 1 }, { OP_WR16, OP_RD16, 2 }, { OP_WR32, OP_RD32, 4 },
+	static const struct {
+		enum op wr, rd;
+		unsigned int len;
+	} cases[] = {
+		{ OP_WR8, OP_RD8, 1 },
+		{ OP_WR16, OP_RD16, 2 },
+		{ OP_WR32, OP_RD32, 4 },
 		{ OP_WR64, OP_RD64, 8 },
 	};
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -161,8 +171,12 @@ static void vanish(struct fix *f, bool dropped)
 	assert_int_equal(ftruncate(fd, 0x2000), 0);
 	void *p = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_true(p != MAP_FAILED);
-	vanishing = (struct gmem_region){ .name = "bar", .kind = GMEM_MMIO, .gpa = 0xd0000000,
-					  .size = 0x2000, .hva = p, .fd = fd };
+	vanishing = (struct gmem_region){ .name = "bar",
+					  .kind = GMEM_MMIO,
+					  .gpa = 0xd0000000,
+					  .size = 0x2000,
+					  .hva = p,
+					  .fd = fd };
 	assert_int_equal(gmem_add(&f->gmem, &vanishing, NULL), 0);
 	fix_do(f, OP_WR32, 0xd0000000, 0x11);
 	assert_int_equal(f->n_exits, 0);

@@ -23,8 +23,12 @@ static void test_added_region_is_direct_and_deleted_one_traps(void **state)
 	p[1] = 0x11223344;
 	static const enum gmem_kind kinds[] = { GMEM_RAM, GMEM_MMIO };
 	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct gmem_region r = { .name = "bar", .kind = kinds[i], .gpa = 0xc0000000,
-					 .size = 0x2000, .hva = p, .fd = -1 };
+		struct gmem_region r = { .name = "bar",
+					 .kind = kinds[i],
+					 .gpa = 0xc0000000,
+					 .size = 0x2000,
+					 .hva = p,
+					 .fd = -1 };
 		assert_int_equal(gmem_add(&f.gmem, &r, NULL), 0);
 		f.n_exits = 0;
 		assert_int_equal(fix_do(&f, OP_RD32, 0xc0000004, 0), 0x11223344);
@@ -48,8 +52,12 @@ static void test_rom_reads_are_direct_and_writes_trap(void **state)
 	fix_start(&f, false);
 	uint32_t *p = page(1);
 	p[0] = 0xaa55;
-	struct gmem_region r = { .name = "rom", .kind = GMEM_ROM, .gpa = 0xc0000000, .size = 0x1000,
-				 .hva = p, .fd = -1 };
+	struct gmem_region r = { .name = "rom",
+				 .kind = GMEM_ROM,
+				 .gpa = 0xc0000000,
+				 .size = 0x1000,
+				 .hva = p,
+				 .fd = -1 };
 	assert_int_equal(gmem_add(&f.gmem, &r, NULL), 0);
 	assert_int_equal(fix_do(&f, OP_RD32, 0xc0000000, 0), 0xaa55);
 	assert_int_equal(f.n_exits, 0);
@@ -69,8 +77,9 @@ static void test_moving_a_bar_a_thousand_times_while_the_guest_runs(void **state
 	(void)state;
 	fix_start(&f, false);
 	uint32_t *p = page(1);
-	struct gmem_region r = { .name = "bar", .kind = GMEM_MMIO, .size = 0x1000, .hva = p,
-				 .fd = -1 };
+	struct gmem_region r = {
+		.name = "bar", .kind = GMEM_MMIO, .size = 0x1000, .hva = p, .fd = -1
+	};
 	for (unsigned int i = 0; i < 1000; i++) {
 		r.gpa = 0xc0000000 + (i & 7) * 0x100000;
 		assert_int_equal(gmem_add(&f.gmem, &r, NULL), 0);
@@ -114,8 +123,9 @@ static void test_slot_numbers_are_used_again(void **state)
 	assert_int_equal(kvm_vm_listen(&b.vm, &b.gmem, NULL), 0);
 	void *p = page(1);
 	for (unsigned int i = 0; i < 200; i++) {
-		struct gmem_region r = { .name = "r", .gpa = i * 4096, .size = 4096, .hva = p,
-					 .fd = -1 };
+		struct gmem_region r = {
+			.name = "r", .gpa = i * 4096, .size = 4096, .hva = p, .fd = -1
+		};
 		assert_int_equal(gmem_add(&b.gmem, &r, NULL), 0);
 		gmem_del(&r);
 	}
@@ -135,8 +145,9 @@ static void test_running_out_of_slots_is_said_and_only_ram_fails(void **state)
 	struct gmem_region r[5];
 	struct verr err = { 0 };
 	for (unsigned int i = 0; i < 5; i++)
-		r[i] = (struct gmem_region){ .name = "dimm", .gpa = i * 4096, .size = 4096,
-					     .hva = p, .fd = -1 };
+		r[i] = (struct gmem_region){
+			.name = "dimm", .gpa = i * 4096, .size = 4096, .hva = p, .fd = -1
+		};
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(gmem_add(&b.gmem, &r[i], &err), 0);
 	assert_int_equal(gmem_add(&b.gmem, &r[3], &err), -ENOSPC);
@@ -161,8 +172,11 @@ static void test_kernels_refusal_names_the_region(void **state)
 	assert_int_equal(kvm_vm_listen(&b.vm, &b.gmem, NULL), 0);
 	struct verr err = { 0 };
 	/* Beyond what user space may address: KVM says EINVAL. */
-	struct gmem_region r = { .name = "high", .gpa = 0, .size = 4096,
-				 .hva = (void *)(uintptr_t)UINT64_C(0xffff800000000000), .fd = -1 };
+	struct gmem_region r = { .name = "high",
+				 .gpa = 0,
+				 .size = 4096,
+				 .hva = (void *)(uintptr_t)UINT64_C(0xffff800000000000),
+				 .fd = -1 };
 	assert_int_equal(gmem_add(&b.gmem, &r, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "KVM_SET_USER_MEMORY_REGION for high"));
 	bare_close(&b);

@@ -157,7 +157,8 @@ static void test_pause_is_quick(void **state)
 		worst = MAX(worst, fix_now_ms() - t);
 		fix_run(&f);
 	}
-	assert_in_range(worst, 0, 2000); /* a lost kick would take until the next signal: for ever */
+	assert_in_range(worst, 0,
+			2000); /* a lost kick would take until the next signal: for ever */
 	fix_close(&f);
 }
 
@@ -184,8 +185,9 @@ static void test_attach_again_after_detach(void **state)
 	start_at(&f, g_loop, 1);
 	assert_true(wait_beyond(&f, 0));
 	f.a->ops->detach(f.a);
-	const struct accel_machine m = { .vcpus = 2, .ram = &f.gmem, .mmio = &f.mmio,
-					 .exits = &fix_ops, .opaque = &f };
+	const struct accel_machine m = {
+		.vcpus = 2, .ram = &f.gmem, .mmio = &f.mmio, .exits = &fix_ops, .opaque = &f
+	};
 	assert_int_equal(f.a->ops->attach(f.a, &m, NULL), 0);
 	fix_boot64(&f, G_CODE);
 	fix_run(&f);

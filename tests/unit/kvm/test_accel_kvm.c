@@ -129,8 +129,9 @@ static void fix_fini(struct fix *f)
 
 static int attach(struct fix *f, unsigned int vcpus, struct verr *err)
 {
-	const struct accel_machine m = { .vcpus = vcpus, .ram = &f->gmem, .mmio = &f->mmio,
-					 .exits = &ops, .opaque = f };
+	const struct accel_machine m = {
+		.vcpus = vcpus, .ram = &f->gmem, .mmio = &f->mmio, .exits = &ops, .opaque = f
+	};
 	return f->a->ops->attach(f->a, &m, err);
 }
 
@@ -236,7 +237,8 @@ static void test_every_failing_call_is_undone_and_named(void **state)
 	static char modes[2][32] = { "kernel-irqchip=on", "kernel-irqchip=split" };
 	(void)state;
 	for (unsigned int i = 0; i < 2; i++) {
-		const struct fake_sweep s = { .name = modes[i], .run = whole_life,
+		const struct fake_sweep s = { .name = modes[i],
+					      .run = whole_life,
 					      .opaque = modes[i] };
 		struct fake_sweep_stats st;
 		assert_int_equal(fault_sweep(&s, &st), 0);
@@ -260,7 +262,10 @@ static void expect_open_error(const char *props, int code, const char *part)
 
 static void test_missing_capabilities_are_named_with_the_kernel_that_has_them(void **state)
 {
-	static const struct { unsigned int cap; const char *props, *name, *since; } cases[] = {
+	static const struct {
+		unsigned int cap;
+		const char *props, *name, *since;
+	} cases[] = {
 		{ KVM_CAP_IRQFD, "kernel-irqchip=on", "KVM_CAP_IRQFD", "2.6.31" },
 		{ KVM_CAP_IMMEDIATE_EXIT, "kernel-irqchip=on", "KVM_CAP_IMMEDIATE_EXIT", "4.11" },
 		{ KVM_CAP_SIGNAL_MSI, "kernel-irqchip=on", "KVM_CAP_SIGNAL_MSI", "3.5" },
@@ -284,10 +289,13 @@ static void test_missing_capabilities_are_named_with_the_kernel_that_has_them(vo
 
 static void test_unusable_dev_kvm_is_explained(void **state)
 {
-	static const struct { int err; const char *part; } cases[] = {
+	static const struct {
+		int err;
+		const char *part;
+	} cases[] = {
 		{ ENOENT, "modprobe kvm_intel" }, { EACCES, "usermod -aG kvm" },
-		{ EPERM, "usermod -aG kvm" }, { ENODEV, "no KVM behind it" },
-		{ EBUSY, "another hypervisor" }, { EMFILE, "Too many open files" },
+		{ EPERM, "usermod -aG kvm" },	  { ENODEV, "no KVM behind it" },
+		{ EBUSY, "another hypervisor" },  { EMFILE, "Too many open files" },
 	};
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -303,8 +311,9 @@ static void test_unusable_dev_kvm_is_explained(void **state)
 	fake_kvm()->api_version = 11;
 	expect_open_error("kernel-irqchip=on", -EOPNOTSUPP, "API version 11");
 	fake_reset();
-	const struct fake_fault busy = { .calls = BIT32(FAKE_CALL_IOCTL), .request = KVM_CREATE_VM,
-					 .nth = 1, .err = EBUSY };
+	const struct fake_fault busy = {
+		.calls = BIT32(FAKE_CALL_IOCTL), .request = KVM_CREATE_VM, .nth = 1, .err = EBUSY
+	};
 	fake_fault_add(&busy);
 	expect_open_error("kernel-irqchip=on", -EBUSY, "KVM_CREATE_VM: another hypervisor");
 	fake_reset();
@@ -315,8 +324,11 @@ static void test_interrupted_set_up_calls_are_tried_again(void **state)
 {
 	(void)state;
 	fake_reset();
-	const struct fake_fault eintr = { .calls = BIT32(FAKE_CALL_IOCTL), .request = KVM_CREATE_VM,
-					  .nth = 1, .times = 3, .err = EINTR };
+	const struct fake_fault eintr = { .calls = BIT32(FAKE_CALL_IOCTL),
+					  .request = KVM_CREATE_VM,
+					  .nth = 1,
+					  .times = 3,
+					  .err = EINTR };
 	fake_fault_add(&eintr);
 	struct accel *a = NULL;
 	assert_int_equal(accel_open("kernel-irqchip=on", &a, NULL), 0);
@@ -372,8 +384,9 @@ static void test_failed_commit_is_tried_again_by_the_next(void **state)
 	const struct msi_msg m = { .addr = 0xfee00000, .data = 0x41 };
 	assert_int_equal(c->ops->route_new(c, &gsi), 0);
 	assert_int_equal(c->ops->route_set(c, gsi, &m), 0);
-	const struct fake_fault nomem = { .request = KVM_SET_GSI_ROUTING, .nth = 1, .times = 1,
-					  .err = ENOMEM };
+	const struct fake_fault nomem = {
+		.request = KVM_SET_GSI_ROUTING, .nth = 1, .times = 1, .err = ENOMEM
+	};
 	fake_fault_add(&nomem);
 	assert_int_equal(c->ops->route_commit(c), -ENOMEM);
 	assert_int_equal(c->ops->route_commit(c), 0);
@@ -388,7 +401,12 @@ static void test_failed_commit_is_tried_again_by_the_next(void **state)
 
 static void test_ends_of_the_guest_carry_their_reason(void **state)
 {
-	static const struct { uint32_t reason; uint64_t detail; enum vm_stop_reason stop; const char *part; } cases[] = {
+	static const struct {
+		uint32_t reason;
+		uint64_t detail;
+		enum vm_stop_reason stop;
+		const char *part;
+	} cases[] = {
 		{ KVM_EXIT_SHUTDOWN, 0, VM_STOP_SHUTDOWN, "vCPU 0: triple fault" },
 		{ KVM_EXIT_INTERNAL_ERROR, 1, VM_STOP_INTERNAL_ERROR, "can't emulate" },
 		{ KVM_EXIT_INTERNAL_ERROR, 3, VM_STOP_INTERNAL_ERROR, "delivering an event" },
@@ -418,8 +436,12 @@ static void test_vanished_memory_asks_the_machine_first(void **state)
 	struct fix f;
 	(void)state;
 	static uint8_t bar[4096] __attribute__((aligned(4096)));
-	struct gmem_region r = { .name = "bar", .kind = GMEM_MMIO, .gpa = 0xd0000000, .size = 4096,
-				 .hva = bar, .fd = -1 };
+	struct gmem_region r = { .name = "bar",
+				 .kind = GMEM_MMIO,
+				 .gpa = 0xd0000000,
+				 .size = 4096,
+				 .hva = bar,
+				 .fd = -1 };
 	for (int dropped = 1; dropped >= 0; dropped--) {
 		fake_reset();
 		fix_start(&f, "kernel-irqchip=on", 1);
@@ -469,13 +491,18 @@ static void test_slot_that_stays_ends_the_guest(void **state)
 	struct fix f;
 	(void)state;
 	static uint8_t bar[4096] __attribute__((aligned(4096)));
-	struct gmem_region r = { .name = "bar", .kind = GMEM_MMIO, .gpa = 0xd0000000, .size = 4096,
-				 .hva = bar, .fd = -1 };
+	struct gmem_region r = { .name = "bar",
+				 .kind = GMEM_MMIO,
+				 .gpa = 0xd0000000,
+				 .size = 4096,
+				 .hva = bar,
+				 .fd = -1 };
 	fake_reset();
 	fix_start(&f, "kernel-irqchip=on", 2);
 	assert_int_equal(gmem_add(&f.gmem, &r, NULL), 0);
-	struct fake_fault once = { .request = KVM_SET_USER_MEMORY_REGION, .nth = 1, .times = 5,
-				   .err = ENOMEM };
+	struct fake_fault once = {
+		.request = KVM_SET_USER_MEMORY_REGION, .nth = 1, .times = 5, .err = ENOMEM
+	};
 	fake_fault_add(&once);
 	gmem_del(&r); /* tried again until it works */
 	assert_int_equal(fake_fault_hits(), 5);

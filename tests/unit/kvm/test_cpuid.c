@@ -15,7 +15,9 @@
 
 typedef struct kvm_cpuid_entry2 entry;
 #define E(f, i, a, b, c, d)                                                                        \
-	{ .function = f, .index = i, .eax = a, .ebx = b, .ecx = c, .edx = d }
+	{                                                                                          \
+		.function = f, .index = i, .eax = a, .ebx = b, .ecx = c, .edx = d                  \
+	}
 
 static const entry amd[] = {
 	E(0, 0, 0xd, 0x68747541, 0x444d4163, 0x69746e65),
@@ -94,8 +96,13 @@ static entry *at(struct built *b, uint32_t leaf, uint32_t subleaf)
 	return kvm_cpuid_find(b->e, b->n, leaf, subleaf);
 }
 
-static const struct host { const char *name; const entry *e; size_t n; } hosts[] = {
-	{ "amd", amd, ARRAY_SIZE(amd) }, { "intel", intel, ARRAY_SIZE(intel) },
+static const struct host {
+	const char *name;
+	const entry *e;
+	size_t n;
+} hosts[] = {
+	{ "amd", amd, ARRAY_SIZE(amd) },
+	{ "intel", intel, ARRAY_SIZE(intel) },
 };
 static const unsigned int sizes[] = { 1, 2, 3, 4, 5, 8, 63, 64, 65, 128, 254, 255 };
 
@@ -133,7 +140,8 @@ static void test_every_leaf_tells_the_same_topology(void **state)
 				assert_null(at(&b, ext[i], 2));
 			}
 			if (!is_amd) {
-				assert_int_equal(at(&b, 4, 0)->eax >> 26, MIN((1u << bits) - 1, 63));
+				assert_int_equal(at(&b, 4, 0)->eax >> 26,
+						 MIN((1u << bits) - 1, 63));
 				assert_int_equal(at(&b, 4, 2)->eax >> 14 & 0xfff, 0);
 				assert_int_equal(at(&b, 4, 3)->eax >> 14 & 0xfff, (1u << bits) - 1);
 				assert_int_equal(at(&b, 4, 3)->eax & 0x3fff, 0x0163);
@@ -145,7 +153,8 @@ static void test_every_leaf_tells_the_same_topology(void **state)
 			assert_int_equal(at(&b, 0x80000008, 0)->ecx >> 12 & 0xf, bits);
 			assert_int_equal(at(&b, 0x80000001, 0)->ecx >> 1 & 1, n > 1);
 			assert_int_equal(at(&b, 0x8000001d, 1)->eax >> 14 & 0xfff, 0);
-			assert_int_equal(at(&b, 0x8000001d, 3)->eax >> 14 & 0xfff, (1u << bits) - 1);
+			assert_int_equal(at(&b, 0x8000001d, 3)->eax >> 14 & 0xfff,
+					 (1u << bits) - 1);
 			assert_int_equal(at(&b, 0x8000001e, 0)->ebx >> 8 & 0xff, 0);
 			assert_int_equal(at(&b, 0x8000001e, 0)->ecx, 0);
 		}
@@ -245,8 +254,11 @@ static void test_kvm_leaves_stay(void **state)
 
 static void test_physical_address_width(void **state)
 {
-	static const struct { uint32_t eax; unsigned int bits; } cases[] = {
-		{ 0x3028, 40 }, { 0x3934, 48 }, { 0x00303034, 48 }, { 0x00343934, 52 },
+	static const struct {
+		uint32_t eax;
+		unsigned int bits;
+	} cases[] = {
+		{ 0x3028, 40 },	    { 0x3934, 48 }, { 0x00303034, 48 }, { 0x00343934, 52 },
 		{ 0x002f3030, 47 }, { 0x0000, 36 }, { 0x00ff30ff, 52 }, { 0x3020, 32 },
 	};
 	(void)state;

@@ -98,7 +98,12 @@ static void test_power_on(void **state)
 
 static void test_entry_becomes_the_message_it_stands_for(void **state)
 {
-	static const struct { const char *name; uint32_t lo, hi; uint64_t addr; uint32_t data; } cases[] = {
+	static const struct {
+		const char *name;
+		uint32_t lo, hi;
+		uint64_t addr;
+		uint32_t data;
+	} cases[] = {
 		{ "fixed physical edge", 0x0031, 0x05000000, 0xfee05000, 0x0031 },
 		{ "fixed physical level", 0x8031, 0x05000000, 0xfee05000, 0xc031 },
 		{ "logical lowest priority", 0x0931, 0xff000000, 0xfeeff004, 0x0131 },
