@@ -133,6 +133,22 @@ static void test_bus_numbers_are_the_guests(void **state)
 	assert_ptr_equal(pcibus_lookup(&g.root, 0x10, 0), low);
 }
 
+static void test_a_bridge_without_numbers_passes_nothing_on(void **state)
+{
+	struct pcidev *top = rig_add(&g, &rootport_type, "top", NULL, NULL);
+	struct pcidev *mid = rig_add(&g, &rootport_type, "mid", "top", NULL);
+	struct pcidev *low = rig_add(&g, &rootport_type, "low", "mid", NULL);
+	struct tdev *t = rig_tdev(&g, "t", "low", NULL, plain);
+	(void)state;
+	rig_start(&g);
+	pcidev_cfg_write(top, PCI_PRIMARY_BUS, 0x401000, 4);
+	pcidev_cfg_write(mid, PCI_PRIMARY_BUS, 0x400010, 4); /* secondary 0 */
+	pcidev_cfg_write(low, PCI_PRIMARY_BUS, 0x202000, 4);
+	assert_null(pcibus_lookup(&g.root, 0x20, 0));
+	pcidev_cfg_write(mid, PCI_SECONDARY_BUS, 0x11, 1);
+	assert_ptr_equal(pcibus_lookup(&g.root, 0x20, 0), &t->pd);
+}
+
 /* A guest may write any numbers: every lookup ends and none reaches two functions. */
 static void test_hostile_bus_numbers_end(void **state)
 {
@@ -236,6 +252,7 @@ int main(void)
 		T_(test_removed_functions_leave_their_slot),
 		T_(test_absent_functions_read_ones),
 		T_(test_bus_numbers_are_the_guests),
+		T_(test_a_bridge_without_numbers_passes_nothing_on),
 		T_(test_hostile_bus_numbers_end),
 		T_(test_secondary_bus_reset_hides_and_resets_what_is_behind),
 		T_(test_pins_are_turned_by_every_bridge),

@@ -271,6 +271,23 @@ static void test_power_off_resets_and_silences_the_card(void **state)
 	assert_true(link_active());
 }
 
+static void test_a_card_without_power_does_not_decode(void **state)
+{
+	(void)state;
+	rig_start(&g);
+	rig_place(&g);
+	struct tdev *t = rig_tdev(
+		&g, "card", "rp", NULL,
+		(struct tspec){ .pcie = true, .bar = { { PCIBAR_MEM32, false, 4096, 0 } } });
+	rootport_plugged(rp);
+	pcidev_cfg_write(&t->pd, PCI_BASE_ADDRESS_0,
+			 (uint32_t)rp->secondary->win[PCI_WIN_MEM].first, 4);
+	pcidev_cfg_write(&t->pd, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	assert_false(t->pd.bar[0].active);
+	wr(PCI_EXP_SLTCTL, ON);
+	assert_true(t->pd.bar[0].active);
+}
+
 static void test_interrupt_is_intx_without_msi(void **state)
 {
 	(void)state;
@@ -368,6 +385,7 @@ int main(void)
 		T_(test_eject_of_a_slot_without_power_is_immediate),
 		T_(test_surprise_removal),
 		T_(test_power_off_resets_and_silences_the_card),
+		T_(test_a_card_without_power_does_not_decode),
 		T_(test_interrupt_is_intx_without_msi),
 		T_(test_reset_forgets_events_and_requests),
 		T_(test_port_without_hot_plug_has_a_plain_slot),
