@@ -10,8 +10,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/vv-run.XXXXXX") || exit 1
 trap 'rm -rf -- "$work"' EXIT
 failed=0
 
-mkdir -p "$work"/{tests/full,docs,bin}
+mkdir -p "$work"/{tests/full,tools/lab,docs,bin}
 cp "$here"/{run,run_lib.sh,results.awk} "$work/tests/"
+cp "$here"/../tools/packages.sh "$work/tools/"
+cp "$here"/../tools/lab/lib.sh "$work/tools/lab/"
 # Nothing is to be installed here: every package is there, says this dpkg-query.
 printf '#!/bin/sh\necho installed\n' >"$work/bin/dpkg-query"
 chmod +x "$work/bin/dpkg-query"
