@@ -102,7 +102,7 @@ static int take_vcpu(struct kvm_power_on *p, const struct kvm_host *h, int fd, s
 	int r = kvm_call(fd, KVM_GET_XCRS, &p->xcrs, "KVM_GET_XCRS", NULL);
 	if (r < 0 && r != -EINVAL)
 		return verr_set(reterr, r, "KVM_GET_XCRS: %s", strerror(-r));
-	p->has_xcrs = r == 0;
+	p->has_xcrs = r == 0 && p->xcrs.nr_xcrs != 0;
 	return take_msrs(h, fd, &p->msrs, reterr);
 }
 
