@@ -82,6 +82,17 @@ static void test_text_of_a_journal(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
+/* Field by field: what lies between them is nobody's. */
+static void assert_same(const struct bind_journal *a, const struct bind_journal *b)
+{
+	assert_true(bdf_equal(&a->at, &b->at));
+	assert_string_equal(a->driver, b->driver);
+	assert_string_equal(a->module, b->module);
+	assert_string_equal(a->override, b->override);
+	assert_int_equal(a->bound, b->bound);
+	assert_int_equal(a->stale, b->stale);
+}
+
 static void test_what_is_written_is_read(void **state)
 {
 	(void)state;
@@ -90,13 +101,13 @@ static void test_what_is_written_is_read(void **state)
 	j.bound = true;
 	assert_int_equal(bind_journal_write(&j, NULL), 0);
 	assert_int_equal(bind_journal_read(&j.at, &r, NULL), 0);
-	assert_memory_equal(&j, &r, sizeof(j));
+	assert_same(&j, &r);
 
 	struct bind_journal bare = { .bound = false }; /* had no driver, nothing */
 	bare.at = tree_bdf("0000:01:00.0");
 	assert_int_equal(bind_journal_write(&bare, NULL), 0);
 	assert_int_equal(bind_journal_read(&bare.at, &r, NULL), 0);
-	assert_memory_equal(&bare, &r, sizeof(r));
+	assert_same(&bare, &r);
 
 	struct bdf *v;
 	assert_int_equal(bind_journal_list(&v, NULL), 2);
