@@ -101,7 +101,40 @@ lab_self()
 	finish
 }
 
+# guest_kernel: LAB_GUEST_KERNEL is the kernel of the guests (LAB_TEST_KERNEL, default 6.1).
+guest_kernel()
+{
+	# shellcheck disable=SC2034 # the test's
+	LAB_GUEST_KERNEL=$("$VFIO_LAB" --kernel "${LAB_TEST_KERNEL:-6.1}" --print-kernel 2>"$WORK/err") ||
+		skip "$(sed -n 's/^vfio-lab: unavailable: //p' "$WORK/err")"
+}
+
+# guest NAME OPTIONS...: the guest's initramfs, $WORK/NAME.
+guest()
+{
+	local name=$1
+	shift
+
+	"$REPO/tools/lab/mkguest" --kernel "${LAB_TEST_KERNEL:-6.1}" "$@" "$WORK/$name" || exit 1
+}
+
 # The rest is for the inside.
+
+# guest_warnings LOG: the guest's kernel warned of nothing that the lab's own did not; numbers may
+# differ. The clock watchdog's words are left out: an emulated processor's TSC is unsteady, and the
+# lab's own kernel has given it up before ("Marking TSC unstable").
+guest_warnings()
+{
+	local words status=0
+
+	dmesg | sed 's/^\[[ 0-9.]*\] //; s/[0-9]\+/N/g' >"$WORK/lab.dmesg"
+	sed -n 's/^guest: warning \[[ 0-9.]*\] //p' "$1" | grep -v '^clocksource:' >"$WORK/warnings"
+	while read -r words; do
+		grep -qF -- "$(sed 's/[0-9]\+/N/g' <<<"$words")" "$WORK/lab.dmesg" ||
+			{ echo "     guest: $words"; status=1; }
+	done <"$WORK/warnings"
+	return $status
+}
 
 # driver_of BDF: its driver's name, or nothing.
 driver_of()

@@ -221,7 +221,7 @@ static void fill_rsdp(uint8_t *p, uint64_t xsdt)
 
 int acpi_build(const struct pc_layout *l, struct acpi_tables *ret, struct verr *reterr)
 {
-	static const size_t cap = PC_ACPI_LAST + 1 - PC_ACPI_BASE;
+	static const size_t cap = PC_RESET_VECTOR - PC_ACPI_BASE;
 	static const uint8_t rsdp[RSDP_SIZE];
 	struct builder b = { .t = { .n = 0 } };
 	uint64_t listed[3], xsdt;

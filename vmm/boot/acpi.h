@@ -25,7 +25,7 @@ struct acpi_tables {
 	unsigned int n;
 };
 
-/* -ENOSPC if they do not fit PC_ACPI_BASE..PC_ACPI_LAST, -ENOMEM. */
+/* -ENOSPC if they do not fit between PC_ACPI_BASE and PC_RESET_VECTOR, -ENOMEM. */
 int acpi_build(const struct pc_layout *l, struct acpi_tables *ret, struct verr *reterr);
 void acpi_free(struct acpi_tables *t);
 

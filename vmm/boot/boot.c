@@ -11,6 +11,7 @@
 
 #include "core/accel.h"
 #include "vmm/boot/acpi.h"
+#include "vmm/dev/devs.h"
 #include "vmm/boot/bootfile.h"
 #include "vmm/boot/bzimage.h"
 #include "vmm/boot/cmdline.h"
@@ -131,6 +132,21 @@ static int place_acpi(const struct boot_env *e, struct verr *reterr)
 	return r;
 }
 
+/* What a BIOS has at ffff:0000. Linux jumps there to reboot a machine with hardware-reduced ACPI
+ * and no EFI: it takes the one to imply the other, and never tries the reset register. */
+static int place_reset_vector(const struct boot_env *e, struct verr *reterr)
+{
+	const uint16_t port = (uint16_t)(e->layout->acpi_pm_port + ACPI_PM_RESET);
+	const uint8_t code[] = {
+		0xb0, ACPI_PM_RESET_VALUE,			/* mov al, value */
+		0xba, (uint8_t)port, (uint8_t)(port >> 8),	/* mov dx, port */
+		0xee,						/* out dx, al */
+		0xfa, 0xf4, 0xeb, 0xfc,				/* cli; hlt; back to cli */
+	};
+
+	return boot_place(e, "reset vector", PC_RESET_VECTOR, code, sizeof(code), reterr);
+}
+
 int boot_load(const struct boot_source *s, const struct pc_layout *l, struct gmem *ram,
 	      struct boot_state *ret, struct verr *reterr)
 {
@@ -154,6 +170,8 @@ int boot_load(const struct boot_source *s, const struct pc_layout *l, struct gme
 		return r;
 	e.cmdline = cmdline;
 	r = place_acpi(&e, reterr);
+	if (r == 0)
+		r = place_reset_vector(&e, reterr);
 	if (r == 0)
 		r = s->is_pvh ? pvh_load(&s->pvh, &e, ret, reterr)
 			      : bzimage_load(&s->bz, &e, ret, reterr);

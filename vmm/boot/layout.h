@@ -35,6 +35,7 @@ VV_BEGIN_DECLS
 #define PC_LOW_RAM_END	     UINT64_C(0x9fc00) /* end of usable memory below 1 MiB */
 #define PC_ACPI_BASE	     UINT64_C(0xe0000) /* RSDP first: also where a scan looks for it */
 #define PC_ACPI_LAST	     UINT64_C(0xfffff)
+#define PC_RESET_VECTOR	     UINT64_C(0xffff0) /* ffff:0000, the last 16 bytes of that */
 
 /* A device number of the root bus that interrupt pins are routed for. */
 struct pc_slot {
