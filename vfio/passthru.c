@@ -95,8 +95,8 @@ static void req_ready(struct loop_fd *src, uint32_t events)
 
 	(void)events;
 	sys_event_take(p->req_fd);
-	passthru_lose(p, vfio_device_alive(p->vd) ? "the host asks for the device back" :
-						    "the device is gone from the host");
+	passthru_lose(p, vfio_device_alive(p->vd) ? "the host asks for the device back"
+						  : "the device is gone from the host");
 }
 
 static void err_ready(struct loop_fd *src, uint32_t events)
@@ -127,7 +127,8 @@ static int notify_one(struct passthru *p, unsigned int index, int *fd, struct lo
 		return r;
 	r = vfio_irqs_set(p->vd, index, 0, fd, 1);
 	return r < 0 ? verr_set(reterr, r, "VFIO refuses the notification interrupt %u: %s", index,
-				strerror(-r)) : 0;
+				strerror(-r))
+		     : 0;
 }
 
 static void notify_off(struct passthru *p)
@@ -144,13 +145,33 @@ static void notify_off(struct passthru *p)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* No more DMA, then no more interrupts, then nobody who looks at its BARs; only then may they
+ * stop decoding, as the kernel takes their mappings away with that. */
+static void quiesce(struct passthru *p)
+{
+	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2);
+
+	vfio_cfg_write(p->vd, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_MASTER, 2);
+	passthru_irq_off(p);
+	pcidev_bars_drop(&p->pd);
+	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
+}
+
+/* A function without a reset method would stay in the low power state its guest left it in. */
+static void wake(struct passthru *p)
+{
+	unsigned int reg = p->pd.pm_off + (unsigned int)PCI_PM_CTRL;
+
+	if (p->pd.pm_off && (pcicfg_get(&p->pd.cfg, reg, 1) & PCI_PM_CTRL_STATE_MASK))
+		vfio_cfg_write(p->vd, reg, 0, 1);
+}
+
 /* The ladder's rungs are the kernel's: it takes the function's best method (FLR, PM, bus) by its
  * own order, shown in reset_method. */
 int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 {
-	pcidev_bars_drop(&p->pd);
-	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
-	passthru_irq_off(p);
+	quiesce(p);
+	wake(p);
 	if (!(p->vd->flags & VFIO_DEVICE_FLAGS_RESET)) {
 		log_debug("%s: no reset method; its state survives", p->vd->name);
 		return 0;
@@ -253,9 +274,11 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 		return r;
 	p->vd = p->seat.vd;
 	if (!vfio_device_alive(p->vd))
-		r = verr_set(reterr, -EIO, "the function does not answer (reads all ones): it is "
+		r = verr_set(reterr, -EIO,
+			     "the function does not answer (reads all ones): it is "
 			     "powered off or hung; look at /sys/bus/pci/devices/%s/power_state, "
-			     "remove and rescan it", p->vd->name);
+			     "remove and rescan it",
+			     p->vd->name);
 	if (r == 0)
 		r = realize_guest_view(p, reterr);
 	if (r == 0 && !d->plat->dry_run)
@@ -273,9 +296,7 @@ static void passthru_stop(struct dev *d)
 
 	if (!p->vd || d->plat->dry_run)
 		return;
-	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2); /* bus mastering off before anything is unmapped */
-	passthru_irq_off(p);
-	pcidev_bars_drop(&p->pd);
+	quiesce(p);
 }
 
 static void passthru_unrealize(struct dev *d)
@@ -329,7 +350,8 @@ static bool passthru_recheck(struct dev *d)
 
 static void passthru_describe(struct dev *d, FILE *out)
 {
-	static const char *const irq_names[VFIO_N_IRQS] = { "INTx", "MSI", "MSI-X", "error", "request" };
+	static const char *const irq_names[VFIO_N_IRQS] = { "INTx", "MSI", "MSI-X", "error",
+							    "request" };
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
 
 	fprintf(out, "  host %s, IOMMU group %u, reset: %s\n", p->vd->name, p->seat.group->id,
@@ -343,8 +365,9 @@ static void passthru_describe(struct dev *d, FILE *out)
 				mapped += p->plan.piece[k].size;
 		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s\n", i,
 			p->plan.bar[i].size, mapped,
-			p->msix.n && (p->msix.tbir == i || p->msix.pbir == i) ?
-				", MSI-X table trapped" : "");
+			p->msix.n && (p->msix.tbir == i || p->msix.pbir == i)
+				? ", MSI-X table trapped"
+				: "");
 	}
 	fprintf(out, "  interrupts:");
 	for (unsigned int i = 0; i < VFIO_N_IRQS; i++)

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the flow tests share: a host with one assigned function, the machine it is in, and the
+// ends of a case. Each test file has its own copy of this state.
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <linux/pci_regs.h>
+
+#include "tests/fake/fake_fault.h"
+#include "tests/fake/fake_kvm.h"
+#include "tests/fake/fake_sys.h"
+#include "tests/fake/fake_vfio.h"
+#include "tests/fake/fake_zoo.h"
+#include "tests/guest/guest.h"
+#include "vfio/passthru.h"
+
+#define HOST_BDF "0000:03:00.0"
+#define MSI_ADDR UINT64_C(0xfee00000)
+
+static struct guest g;
+static struct guest_fn fn;  /* the assigned function, as the guest has it */
+static struct fake_dev *hw; /* the same, as the host has it */
+
+static inline int flow_setup(void **state)
+{
+	(void)state;
+	fake_reset();
+	memset(&g, 0, sizeof(g));
+	return 0;
+}
+
+static inline int flow_teardown(void **state)
+{
+	(void)state;
+	guest_close(&g);
+	return fake_clean() ? 0 : -1;
+}
+
+/* The one function of the zoo on the host, in a running machine; `props` follow host=. */
+static inline void flow_start_with(const struct fake_devdesc *desc, const char *props,
+				   const struct guest_setup *more)
+{
+	struct guest_setup s = more ? *more : (struct guest_setup){ 0 };
+	char arg[128];
+	hw = fake_zoo_one(desc);
+	snprintf(arg, sizeof(arg), "vfio-pci,host=%s%s", HOST_BDF, props);
+	s.device[0] = arg;
+	guest_start(&g, &s);
+	fn = guest_find(&g, desc->vendor, desc->device, 0);
+}
+
+static inline void flow_start(const struct fake_devdesc *desc)
+{
+	flow_start_with(desc, "", NULL);
+}
+
+/* As a driver does first. */
+static inline void flow_enable(void)
+{
+	guest_command(fn, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
+}
+
+#define FLOW_TEST(f)                                                                               \
+	{                                                                                          \
+#f, f, flow_setup, flow_teardown, NULL                                             \
+	}
