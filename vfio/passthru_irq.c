@@ -61,12 +61,15 @@ static void intx_on(struct passthru *p)
 static void msi_on(struct passthru *p, unsigned int n)
 {
 	int fds[32];
-	int r;
+	int r = 0;
 
-	for (unsigned int i = 0; i < n && i < ARRAY_SIZE(fds); i++)
-		fds[i] = msivec_fd(&p->pd.vec[i]);
 	n = MIN(n, (unsigned int)ARRAY_SIZE(fds));
-	r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, n);
+	for (unsigned int i = 0; i < n && r == 0; i++) {
+		fds[i] = msivec_fd(&p->pd.vec[i]);
+		r = MIN(fds[i], 0);
+	}
+	if (r == 0)
+		r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, n);
 	if (r > 0 && (unsigned int)r < n) {
 		guest_warn("%s: the host grants %d of %u MSI vectors", p->vd->name, r, n);
 		r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, (unsigned int)r);
@@ -92,29 +95,41 @@ static void msix_on(struct passthru *p)
 		guest_warn("%s: MSI-X can't be enabled on the host: %s", p->vd->name, strerror(-r));
 }
 
-static int msix_fds(struct passthru *p, unsigned int start, unsigned int n, bool only_used)
+/* Gives hardware the eventfds of [start, start+n): of vectors in use, and of fresh ones if asked. */
+static int msix_fds(struct passthru *p, unsigned int start, unsigned int n, bool fresh)
 {
 	int fds[MSIX_MAX];
 
-	for (unsigned int i = 0; i < n; i++)
-		fds[i] = !only_used || p->used[start + i] ? msivec_fd(&p->pd.vec[start + i]) : -1;
-	return vfio_irqs_set(p->vd, VFIO_PCI_MSIX_IRQ_INDEX, start, fds, n);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int v = start + i;
+
+		fds[i] = p->used[v] || (fresh && p->fresh[v]) ? msivec_fd(&p->pd.vec[v]) : -1;
+	}
+	int r = vfio_irqs_set(p->vd, VFIO_PCI_MSIX_IRQ_INDEX, start, fds, n);
+	for (unsigned int v = start; v < start + n && r == 0 && fresh; v++)
+		p->used[v] |= p->fresh[v];
+	return r;
 }
 
 /* Without dynamic allocation (NORESIZE) more vectors mean a moment without any: the index is
- * disabled and enabled at the new high-water mark. What fired meanwhile is lost, so every vector
- * that was in use gets one spurious signal, which drivers must tolerate (PCI 3.0 6.8.3.5). */
+ * disabled and enabled at the new high-water mark, or at the old one if that is refused. What fired
+ * meanwhile is lost, so every vector that was in use gets one spurious signal, which drivers must
+ * tolerate (PCI 3.0 6.8.3.5). */
 static int msix_grow(struct passthru *p, unsigned int top)
 {
+	uint8_t was[MSIX_MAX];
+
+	memcpy(was, p->used, p->pd.n_vec);
 	vfio_irqs_disable(p->vd, VFIO_PCI_MSIX_IRQ_INDEX);
 	int r = msix_fds(p, 0, top, true);
-	if (r != 0)
-		return r;
+	if (r == 0)
+		p->armed = top;
+	else if (p->armed && msix_fds(p, 0, p->armed, false) != 0)
+		p->armed = 0;
 	for (unsigned int i = 0; i < p->armed; i++)
-		if (p->used[i] && !p->fresh[i])
+		if (was[i])
 			msivec_signal(&p->pd.vec[i]);
-	p->armed = top;
-	return 0;
+	return r;
 }
 
 /* One call for each run of neighbours. */
@@ -126,7 +141,7 @@ static int msix_add(struct passthru *p)
 		while (i + n < p->pd.n_vec && p->fresh[i + n])
 			n++;
 		if (n) {
-			int r = msix_fds(p, i, n, false);
+			int r = msix_fds(p, i, n, true);
 			if (r != 0)
 				return r;
 			p->armed = MAX(p->armed, i + n);
@@ -143,21 +158,15 @@ void passthru_irq_settled(struct pcidev *pd)
 
 	if (p->irq_mode != PCI_IRQ_MSIX || !p->any_fresh)
 		return;
-	for (unsigned int i = 0; i < pd->n_vec; i++) {
-		if (p->fresh[i]) {
-			p->used[i] = 1;
+	for (unsigned int i = 0; i < pd->n_vec; i++)
+		if (p->fresh[i])
 			top = i + 1;
-		}
-	}
 	bool fixed = p->vd->irq[VFIO_PCI_MSIX_IRQ_INDEX].flags & VFIO_IRQ_INFO_NORESIZE;
 	int r = fixed && top > p->armed ? msix_grow(p, top) : msix_add(p);
-	if (r != 0) {
+	if (r != 0)
 		guest_warn("%s: the host has no more MSI-X vectors (%s): vector %u and others stay "
-			   "silent", p->vd->name, r < 0 ? strerror(-r) : "fewer than asked", top - 1);
-		for (unsigned int i = 0; i < pd->n_vec; i++)
-			if (p->fresh[i])
-				p->used[i] = 0;
-	}
+			   "silent",
+			   p->vd->name, r < 0 ? strerror(-r) : "fewer than asked", top - 1);
 	memset(p->fresh, 0, pd->n_vec);
 	p->any_fresh = false;
 }
