@@ -53,7 +53,6 @@ static void build_bars(struct fake_dev *d)
 	bool vf = d->desc->flags & FAKE_DEV_VF;
 	for (unsigned int i = 0; i < 6; i++) {
 		const struct fake_bar *b = &d->desc->bars[i];
-		d->bar_fd[i] = -1;
 		if (b->size == 0)
 			continue;
 		d->bar_addr[i] = place_bar(d->desc, b);
@@ -72,11 +71,19 @@ static void build_bars(struct fake_dev *d)
 			fk_cfg_set(d->cfg, reg + 4, 4, (uint32_t)(d->bar_addr[i] >> 32));
 			fk_cfg_set(d->cfg_wr, reg + 4, 4, (uint32_t)(mask >> 32));
 		}
-		d->bar_fd[i] = memfd_create("fake-bar", MFD_CLOEXEC);
-		if (d->bar_fd[i] < 0 ||
-		    ftruncate(d->bar_fd[i], (off_t)ALIGN_UP(b->size, FK_PAGE)) < 0)
-			fk_bug("no memory for BAR%u of %s", i, d->bdf);
 	}
+}
+
+/* Made when first needed: most devices of most tests are only looked at. */
+int fk_bar_fd(struct fake_dev *d, unsigned int bar)
+{
+	if (d->bar_fd[bar] >= 0)
+		return d->bar_fd[bar];
+	d->bar_fd[bar] = memfd_create("fake-bar", MFD_CLOEXEC);
+	if (d->bar_fd[bar] < 0 ||
+	    ftruncate(d->bar_fd[bar], (off_t)ALIGN_UP(d->desc->bars[bar].size, FK_PAGE)) < 0)
+		fk_bug("no memory for BAR%u of %s", bar, d->bdf);
+	return d->bar_fd[bar];
 }
 
 /* Which bits of a standard capability the hardware lets be written. */
@@ -195,6 +202,8 @@ void fk_dev_build(struct fake_dev *d)
 	d->cfg_wr[PCI_CACHE_LINE_SIZE] = 0xff;
 	d->cfg_wr[PCI_LATENCY_TIMER] = 0xff;
 	d->cfg_wr[PCI_INTERRUPT_LINE] = 0xff;
+	for (unsigned int i = 0; i < 6; i++)
+		d->bar_fd[i] = -1;
 	if (!(s->flags & FAKE_DEV_BRIDGE))
 		build_bars(d);
 	if (s->rom_size) {
@@ -212,7 +221,7 @@ void fk_dev_build(struct fake_dev *d)
 void fk_dev_destroy(struct fake_dev *d)
 {
 	for (unsigned int i = 0; i < 6; i++)
-		if (d->bar_fd[i] > 0)
+		if (d->bar_fd[i] >= 0)
 			close(d->bar_fd[i]);
 	free(d);
 }

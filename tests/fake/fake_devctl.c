@@ -153,7 +153,7 @@ unsigned int fake_dev_dma_faults(const struct fake_dev *d)
 
 static void check_bar(const struct fake_dev *d, unsigned int bar, uint64_t off, size_t len)
 {
-	if (bar > 5 || d->bar_fd[bar] < 0 || off + len > d->desc->bars[bar].size)
+	if (bar > 5 || !d->desc->bars[bar].size || off + len > d->desc->bars[bar].size)
 		fk_bug("BAR%u of %s has no byte %#llx", bar, d->bdf,
 		       (unsigned long long)(off + len));
 }
@@ -161,7 +161,7 @@ static void check_bar(const struct fake_dev *d, unsigned int bar, uint64_t off, 
 void fake_dev_bar_read(struct fake_dev *d, unsigned int bar, uint64_t off, void *buf, size_t len)
 {
 	check_bar(d, bar, off, len);
-	if (pread(d->bar_fd[bar], buf, len, (off_t)off) != (ssize_t)len)
+	if (pread(fk_bar_fd(d, bar), buf, len, (off_t)off) != (ssize_t)len)
 		fk_bug("BAR%u of %s can't be read", bar, d->bdf);
 }
 
@@ -169,7 +169,7 @@ void fake_dev_bar_write(struct fake_dev *d, unsigned int bar, uint64_t off, cons
 			size_t len)
 {
 	check_bar(d, bar, off, len);
-	if (pwrite(d->bar_fd[bar], buf, len, (off_t)off) != (ssize_t)len)
+	if (pwrite(fk_bar_fd(d, bar), buf, len, (off_t)off) != (ssize_t)len)
 		fk_bug("BAR%u of %s can't be written", bar, d->bdf);
 }
 

@@ -261,6 +261,11 @@ int fk_fault(const struct fk_call *c)
 	return r ? r : swept(c);
 }
 
+bool fk_sweeping(void)
+{
+	return plan.on;
+}
+
 struct fk_sweep_plan *fk_sweep_plan(void)
 {
 	return &plan;

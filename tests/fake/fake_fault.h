@@ -60,7 +60,7 @@ unsigned int fake_fault_hits(void);
  *
  * Calls that never fail for a correct caller are not failed unless `undo` is set: close, munmap,
  * DMA unmap, slot deletion, irqfd and ioeventfd deassign, KVM-VFIO del, SET_IRQS with count 0,
- * KVM_RUN, poll. */
+ * KVM_RUN, poll. During a sweep the call log is not kept. */
 struct fake_sweep {
 	const char *name;
 	void (*setup)(void *opaque); /* devices, files; may be NULL */

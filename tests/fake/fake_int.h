@@ -219,7 +219,7 @@ struct fake_dev {
 	bool no_soft_reset;
 	unsigned int power;   /* D-state 0..3 */
 	uint64_t bar_addr[6]; /* physical */
-	int bar_fd[6];	      /* memfd, -1: none */
+	int bar_fd[6];	      /* memfd, -1: not made yet: fk_bar_fd() */
 	struct fk_bar_hook {
 		void (*fn)(void *opaque, uint64_t off, void *data, unsigned int len, bool write);
 		void *opaque;
@@ -265,7 +265,8 @@ unsigned int fk_cfg_get(const uint8_t *cfg, unsigned int off, unsigned int len);
 void fk_cfg_set(uint8_t *cfg, unsigned int off, unsigned int len, uint32_t val);
 /* A write as the hardware takes it: read-only bits stay, COMMAND and PMCSR act. */
 void fk_cfg_phys_write(struct fake_dev *d, unsigned int off, unsigned int len, uint32_t val);
-unsigned int fk_cfg_size(const struct fake_dev *d); /* 256 or 4096 */
+unsigned int fk_cfg_size(const struct fake_dev *d);  /* 256 or 4096 */
+int fk_bar_fd(struct fake_dev *d, unsigned int bar); /* of a BAR that exists */
 void fk_bar_clear(struct fake_dev *d);
 unsigned int fk_msix_count(const struct fake_dev *d);
 /* BAR, offset and bytes of the table and of the PBA; false: no MSI-X. */
@@ -375,6 +376,7 @@ struct fk_call {
 
 /* 0: go on; otherwise the -errno to return instead of doing it. */
 int fk_fault(const struct fk_call *c);
+bool fk_sweeping(void); /* inside a round of a sweep */
 const char *fk_call_name(enum fake_call c);
 const char *fk_ioctl_name(const struct fk_call *c); /* NULL: unknown */
 void fk_fault_reset(void);

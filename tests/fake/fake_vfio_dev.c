@@ -397,7 +397,7 @@ static bool in_table(const struct fake_dev *d, unsigned int bar, uint64_t pos)
 static void bar_bytes(struct fk_vdev *v, unsigned int bar, uint64_t pos, uint8_t *buf, size_t len,
 		      bool write)
 {
-	int fd = v->d->bar_fd[bar];
+	int fd = fk_bar_fd(v->d, bar);
 	for (size_t i = 0; i < len; i++) {
 		if (in_table(v->d, bar, pos + i)) {
 			if (!write)
@@ -489,7 +489,7 @@ static int dev_mmap(struct fk_file *f, struct fk_map *m, off_t off, int *ret_fd,
 	m->bar = (unsigned int)index;
 	m->off = pos;
 	m->zapped = !fk_dev_mem_enabled(d);
-	*ret_fd = d->bar_fd[index];
+	*ret_fd = fk_bar_fd(d, (unsigned int)index);
 	*ret_off = (off_t)pos;
 	return 0;
 }
