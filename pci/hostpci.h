@@ -18,17 +18,17 @@ VV_BEGIN_DECLS
 struct hostpci_dev {
 	struct bdf at;
 	uint16_t vendor, device, subvendor, subdevice;
-	uint32_t class_code;	/* 24 bits */
+	uint32_t class_code; /* 24 bits */
 	uint8_t revision;
-	uint8_t header_type;	/* 0 endpoint, 1 bridge (from class if config is unreadable) */
-	char driver[64];	/* "" unbound */
+	uint8_t header_type;	  /* 0 endpoint, 1 bridge (from class if config is unreadable) */
+	char driver[64];	  /* "" unbound */
 	char driver_override[64]; /* "" none */
-	uint32_t group;		/* HOSTPCI_NO_GROUP */
-	int numa_node;		/* -1 none */
-	char reset_method[64];	/* "flr bus"; "" none or unknown */
+	uint32_t group;		  /* HOSTPCI_NO_GROUP */
+	int numa_node;		  /* -1 none */
+	char reset_method[64];	  /* "flr bus"; "" none or unknown */
 	bool is_vf;
 	bool boot_vga;
-	char power_state[16];	/* "D0", "D3cold", "unknown" */
+	char power_state[16]; /* "D0", "D3cold", "unknown" */
 };
 
 /* Prefix of every path ("" for the live machine); "/tmp/capture" for a captured tree. */
