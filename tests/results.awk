@@ -25,10 +25,19 @@ FNR == NR && inside && /^\[  SKIPPED \] [A-Za-z_]/ {
 	if (!((test, $4) in case_seen)) {
 		case_seen[test, $4] = 1
 		cases[test] = cases[test] " " $4
+		case_reason[test, $4] = last ~ /^(\[|$)/ ? "" : last
 	}
 	next
 }
-FNR == NR { next }
+FNR == NR { last = inside ? $0 : ""; next }
+
+# A line "SKIP reason", or what the case said last.
+function why_skipped(one)
+{
+	if (reason[name] != "")
+		return reason[name]
+	return case_reason[name, one] != "" ? case_reason[name, one] : "the test gives no reason"
+}
 
 # Second file: the verdicts.
 /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / {
@@ -43,11 +52,9 @@ FNR == NR { next }
 		print "passed", seconds, name, ""
 		n = split(cases[name], skipped, " ")
 		for (i = 1; i <= n; i++)
-			print "skipped", 0, name ":" skipped[i],
-			      reason[name] != "" ? reason[name] : "the test gives no reason"
+			print "skipped", 0, name ":" skipped[i], why_skipped(skipped[i])
 	} else if (line ~ /\*\*\*Skipped/) {
-		print "skipped", seconds, name,
-		      reason[name] != "" ? reason[name] : "the test gives no reason"
+		print "skipped", seconds, name, why_skipped("")
 	} else {
 		why = line
 		sub(/.*\*\*\*/, "", why)
