@@ -66,6 +66,8 @@ static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
 	passthru_win_enable(pd, bar);
 }
 
+static void passthru_function_reset(struct pcidev *pd);
+
 static const struct pcidev_ops passthru_pci_ops = {
 	.bar_read = passthru_bar_read,
 	.bar_write = passthru_bar_write,
@@ -76,6 +78,7 @@ static const struct pcidev_ops passthru_pci_ops = {
 	.irq_mode = passthru_irq_mode,
 	.irq_vector = passthru_irq_vector,
 	.irq_settled = passthru_irq_settled,
+	.reset = passthru_function_reset,
 };
 
 /* ---- the host wants it back, or it failed ---------------------------------------------------- */
@@ -320,12 +323,14 @@ static void passthru_unrealize(struct dev *d)
 	p->vd = NULL;
 }
 
-static void passthru_reset(struct dev *d)
+/* Called from within pcidev_reset(), whoever asks for it: the machine, the guest by FLR, or a bridge
+ * above that resets its secondary bus. Windows and MSI are off, decoding is not back yet. */
+static void passthru_function_reset(struct pcidev *pd)
 {
-	struct passthru *p = container_of(d, struct passthru, pd.dev);
+	struct passthru *p = passthru_of(pd);
 	struct verr err = { 0 };
 
-	if (d->plat->dry_run || p->lost)
+	if (pd->dev.plat->dry_run || p->lost)
 		return;
 	if (passthru_hw_reset(p, &err) < 0)
 		guest_warn("%s: reset failed: %s", p->vd->name, err.msg);
@@ -333,8 +338,12 @@ static void passthru_reset(struct dev *d)
 		passthru_lose(p, "the device does not answer after its reset");
 		return;
 	}
-	pcidev_reset(&p->pd, true);
-	passthru_irq_mode(&p->pd, p->pd.irq_mode, 0);
+	passthru_irq_mode(pd, pd->irq_mode, 0);
+}
+
+static void passthru_reset(struct dev *d)
+{
+	pcidev_reset(&container_of(d, struct passthru, pd.dev)->pd, true);
 }
 
 static bool passthru_recheck(struct dev *d)

@@ -404,7 +404,6 @@ static bool writes_bit(unsigned int off, uint32_t val, unsigned int size, unsign
 
 bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size)
 {
-	struct passthru *p = passthru_of(pd);
 	uint16_t af = pcicap_find(&pd->cfg, PCI_CAP_ID_AF);
 	bool flr = false;
 
@@ -416,11 +415,6 @@ bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsig
 		flr |= writes_bit(off, *val, size, af + PCI_AF_CTRL, PCI_AF_CTRL_FLR);
 	if (!flr)
 		return false;
-	struct verr err = { 0 };
-	if (passthru_hw_reset(p, &err) < 0)
-		guest_warn("%s: function-level reset asked for by the guest failed: %s",
-			   p->vd->name, err.msg);
 	pcidev_reset(pd, false);
-	passthru_irq_mode(pd, pd->irq_mode, 0);
 	return true;
 }

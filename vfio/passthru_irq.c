@@ -98,7 +98,7 @@ static void msix_on(struct passthru *p)
 /* Gives hardware the eventfds of [start, start+n): of vectors in use, and of fresh ones if asked. */
 static int msix_fds(struct passthru *p, unsigned int start, unsigned int n, bool fresh)
 {
-	int fds[MSIX_MAX];
+	int fds[MSIX_MAX] = { -1 };
 
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int v = start + i;
