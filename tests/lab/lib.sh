@@ -86,11 +86,13 @@ lab()
 }
 
 # lab_self OPTIONS...: this same script inside the lab, its output as it comes; ends the test.
+# LAB_TEST_LAB_KERNEL and LAB_TEST_IOMMU choose another lab than the default.
 lab_self()
 {
 	local reason
 
-	"$VFIO_LAB" --timeout "${LAB_TEST_TIMEOUT:-600}" --results "$WORK/results" \
+	"$VFIO_LAB" --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}" \
+		--timeout "${LAB_TEST_TIMEOUT:-600}" --results "$WORK/results" \
 		--env WORK="$WORK" --env VV_BUILD="$VV_BUILD" "$@" -- "$(readlink -f "$0")" \
 		2> >(tee "$WORK/stderr" >&2)
 	STATUS=$?

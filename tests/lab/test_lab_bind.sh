@@ -238,4 +238,4 @@ fi
 [ -x "$BIND" ] || skip "$BIND is not built"
 command -v strace >/dev/null || skip "no strace (apt-get install strace)"
 LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-1500}
-lab_self --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}"
+lab_self

@@ -62,5 +62,5 @@ LAB_GUEST_KERNEL=$("$VFIO_LAB" --kernel "$LAB_TEST_KERNEL" --print-kernel 2>"$WO
 	--script "$HERE/guests/net" "$WORK/net.cpio" || exit 1
 "$REPO/tools/lab/mkguest" --kernel "$LAB_TEST_KERNEL" --module nvme \
 	--script "$HERE/guests/nvme" "$WORK/nvme.cpio" || exit 1
-lab_self --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}" --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" \
+lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" \
 	--env LAB_TEST_VMM="$LAB_TEST_VMM"
