@@ -123,14 +123,14 @@ guest()
 # The rest is for the inside.
 
 # guest_warnings LOG: the guest's kernel warned of nothing that the lab's own did not; numbers may
-# differ. The clock watchdog's words are left out: an emulated processor's TSC is unsteady, and the
-# lab's own kernel has given it up before ("Marking TSC unstable").
+# differ. Words about slow clocks are left out: an emulated processor's TSC is unsteady (the lab's
+# own kernel has given it up, "Marking TSC unstable"), and its machine may be busy.
 guest_warnings()
 {
 	local words status=0
 
 	dmesg | sed 's/^\[[ 0-9.]*\] //; s/[0-9]\+/N/g' >"$WORK/lab.dmesg"
-	sed -n 's/^guest: warning \[[ 0-9.]*\] //p' "$1" | grep -v '^clocksource:' >"$WORK/warnings"
+	sed -n 's/^guest: warning \[[ 0-9.]*\] //p' "$1" | grep -vE '^(clocksource|hrtimer):' >"$WORK/warnings"
 	while read -r words; do
 		grep -qF -- "$(sed 's/[0-9]\+/N/g' <<<"$words")" "$WORK/lab.dmesg" ||
 			{ echo "     guest: $words"; status=1; }
