@@ -128,7 +128,7 @@ static void test_tables_that_do_not_fit_are_refused(void **state)
 	(void)state;
 	fixture_layout(&l, GIB(4), 4096);
 	assert_int_equal(acpi_build(&l, &t, &e), -ENOSPC);
-	assert_string_equal(e.msg, "ACPI tables for 4096 vCPUs do not fit in 128 KiB");
+	assert_string_equal(e.msg, "ACPI tables for 4096 vCPUs do not fit in 127 KiB");
 }
 
 static void golden_path(char *buf, size_t size, const char *name, const char *sig)

@@ -66,6 +66,9 @@ static void check_boot_params(const struct fixture_ram *ram, const struct image 
 	assert_true(initrd + initrd_len + 4096 > ram->low.size); /* as high as possible */
 	assert_int_equal(get_le64(bp + 0x70), PC_ACPI_BASE);
 	assert_memory_equal(fixture_at(ram, PC_ACPI_BASE, 8), "RSD PTR ", 8);
+	/* Reset vector: mov al, 1; mov dx, 0x602; out dx, al; cli; hlt; jmp */
+	assert_memory_equal(fixture_at(ram, 0xffff0, 10),
+			    "\xb0\x01\xba\x02\x06\xee\xfa\xf4\xeb\xfc", 10);
 	assert_int_equal(bp[0x1e8], 6);
 	assert_int_equal(get_le64(bp + 0x2d0), 0);
 	assert_int_equal(get_le64(bp + 0x2d8), PC_LOW_RAM_END);

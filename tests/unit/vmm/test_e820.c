@@ -62,6 +62,7 @@ static void test_what_the_guest_must_leave_alone_is_reserved(void **state)
 	assert_int_equal(e820_build(&l, &m, NULL), 0);
 	assert_true(reserved(&m, PC_ACPI_BASE));
 	assert_true(reserved(&m, PC_ACPI_LAST));
+	assert_true(reserved(&m, PC_RESET_VECTOR));
 	assert_true(reserved(&m, l.ecam_base));
 	assert_true(reserved(&m, l.ecam_base + MIB(256) - 1));
 	assert_true(reserved(&m, 0xfeffc000));
