@@ -71,14 +71,14 @@ static void set_irq_index(void *info, void *ctx)
 	((struct vfio_irq_info *)info)->index = *(const unsigned int *)ctx;
 }
 
-/* ERR exists on PCI Express functions only: EINVAL is how the others say so. */
+/* ERR exists on PCI Express functions only, REQ since Linux 4.0: EINVAL says that there is none. */
 static int query_irq(struct vfio_device *d, unsigned int index, struct verr *reterr)
 {
 	void *raw;
 	int r = vfio_info_get(d->fd, VFIO_DEVICE_GET_IRQ_INFO, sizeof(struct vfio_irq_info),
 			      set_irq_index, &index, &raw);
 
-	if (r == -EINVAL)
+	if (r == -EINVAL && index >= VFIO_PCI_ERR_IRQ_INDEX)
 		return 0;
 	if (r < 0)
 		return verr_set(reterr, r,

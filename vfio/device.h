@@ -50,7 +50,8 @@ struct vfio_device {
 	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_* */
 	struct vfio_region region[VFIO_N_REGIONS];
 	struct vfio_irq irq[VFIO_N_IRQS];
-	char reset_method[64]; /* from sysfs reset_method; "" unknown */
+	char reset_method[64];	   /* from sysfs reset_method; "" unknown */
+	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
 };
 
 /* Attaches the function's group to `c`, opens the device, reads all info. */

@@ -165,13 +165,13 @@ static void wake(struct passthru *p)
 {
 	unsigned int reg = p->pd.pm_off + (unsigned int)PCI_PM_CTRL;
 
-	if (p->pd.pm_off && (pcicfg_get(&p->pd.cfg, reg, 1) & PCI_PM_CTRL_STATE_MASK))
+	if (p->pd.pm_off && (vfio_cfg_read(p->vd, reg, 1) & PCI_PM_CTRL_STATE_MASK))
 		vfio_cfg_write(p->vd, reg, 0, 1);
 }
 
 /* The ladder's rungs are the kernel's: it takes the function's best method (FLR, PM, bus) by its
  * own order, shown in reset_method. */
-int passthru_hw_reset(struct passthru *p, struct verr *reterr)
+static int hw_reset(struct passthru *p, struct verr *reterr)
 {
 	quiesce(p);
 	wake(p);
@@ -266,15 +266,51 @@ static int realize_guest_view(struct passthru *p, struct verr *reterr)
 	return r;
 }
 
+static int same_function(void *ctx, struct pcidev *pd)
+{
+	const struct passthru *p = ctx;
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+
+	return pd->dev.type == &vfio_pci_type && bdf_equal(&passthru_of(pd)->vd->at, &cfg->host);
+}
+
+/* VFIO opens a function twice without complaint; two guests' worth of driver on it is never meant. */
+static int check_single(struct passthru *p, struct verr *reterr)
+{
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+	char name[BDF_STR_MAX];
+
+	if (!pcibus_walk(p->pd.dev.plat->pci0, same_function, p))
+		return 0;
+	return verr_set(reterr, -EBUSY, "%s is assigned to this guest already: name it once",
+			bdf_str(&cfg->host, name));
+}
+
+/* Whatever was wrong: with which function? */
+static int name_host(const struct passthru *p, int r, struct verr *reterr)
+{
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+	char name[BDF_STR_MAX];
+
+	bdf_str(&cfg->host, name);
+	if (r < 0 && reterr && !strstr(reterr->msg, name))
+		verr_prefix(reterr, r, "%s", name);
+	return r;
+}
+
 static int passthru_realize(struct dev *d, struct verr *reterr)
 {
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
 	const struct passthru_config *cfg = d->cfg;
 
 	p->intx_fd = p->intx_resample_fd = p->req_fd = p->err_fd = -1;
-	int r = vfio_seat_take(&p->seat, d->plat, &cfg->host, reterr);
-	if (r < 0)
-		return r;
+	int r = check_single(p, reterr);
+	if (r == 0)
+		r = vfio_seat_take(&p->seat, d->plat, &cfg->host, reterr);
+	if (r < 0) {
+		pcidev_fini(&p->pd);
+		return name_host(p, r, reterr);
+	}
 	p->vd = p->seat.vd;
 	if (!vfio_device_alive(p->vd))
 		r = verr_set(reterr, -EIO,
@@ -284,13 +320,16 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 			     p->vd->name);
 	if (r == 0)
 		r = realize_guest_view(p, reterr);
+	/* What was built from a read that failed is not this function. */
+	if (r == 0 && p->vd->failed_reads)
+		r = verr_set(reterr, -EIO, "its configuration space can't be read");
 	if (r == 0 && !d->plat->dry_run)
 		r = notify_one(p, VFIO_PCI_REQ_IRQ_INDEX, &p->req_fd, &p->req, req_ready, reterr);
 	if (r == 0 && !d->plat->dry_run)
 		r = notify_one(p, VFIO_PCI_ERR_IRQ_INDEX, &p->err_fd, &p->err, err_ready, reterr);
 	if (r < 0)
 		passthru_unrealize(d);
-	return r;
+	return name_host(p, r, reterr);
 }
 
 static void passthru_stop(struct dev *d)
@@ -312,7 +351,7 @@ static void passthru_unrealize(struct dev *d)
 		passthru_stop(d);
 		notify_off(p);
 		if (!p->lost)
-			passthru_hw_reset(p, NULL);
+			hw_reset(p, NULL);
 	}
 	pcidev_fini(&p->pd);
 	passthru_win_close(p);
@@ -332,8 +371,8 @@ static void passthru_function_reset(struct pcidev *pd)
 
 	if (pd->dev.plat->dry_run || p->lost)
 		return;
-	if (passthru_hw_reset(p, &err) < 0)
-		guest_warn("%s: reset failed: %s", p->vd->name, err.msg);
+	if (hw_reset(p, &err) < 0)
+		guest_warn("%s", err.msg);
 	if (!vfio_device_alive(p->vd)) {
 		passthru_lose(p, "the device does not answer after its reset");
 		return;

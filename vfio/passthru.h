@@ -42,15 +42,15 @@ struct passthru {
 	struct pcibus *bus;	/* where it will sit; borrowed */
 
 	struct bar_plan plan;
-	struct msix_place msix; /* physical */
+	struct msix_place msix;	  /* physical */
 	struct passthru_win *win; /* plan.n_pieces, owned */
 	unsigned int n_win;
 
 	/* passthru_irq.c */
 	enum pcidev_irq_mode irq_mode;
-	unsigned int armed;	/* MSI-X: vectors [0, armed) exist in hardware */
-	uint8_t *used;		/* MSI-X: one byte per vector that has its eventfd there; owned */
-	uint8_t *fresh;		/* MSI-X: vectors that became live in this batch; owned */
+	unsigned int armed; /* MSI-X: vectors [0, armed) exist in hardware */
+	uint8_t *used;	    /* MSI-X: one byte per vector that has its eventfd there; owned */
+	uint8_t *fresh;	    /* MSI-X: vectors that became live in this batch; owned */
 	bool any_fresh;
 	int intx_fd, intx_resample_fd; /* owned; -1 */
 
@@ -70,7 +70,7 @@ extern const struct pcicfg_hw passthru_cfg_hw;
 bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
 
 /* --- passthru_win.c --- */
-int passthru_win_open(struct passthru *p, struct verr *reterr);	 /* maps every piece */
+int passthru_win_open(struct passthru *p, struct verr *reterr); /* maps every piece */
 void passthru_win_close(struct passthru *p);
 void passthru_win_enable(struct pcidev *pd, unsigned int bar);
 void passthru_win_disable(struct pcidev *pd, unsigned int bar);
@@ -82,10 +82,6 @@ void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned in
 void passthru_irq_vector(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live);
 void passthru_irq_settled(struct pcidev *pd);
 void passthru_irq_off(struct passthru *p); /* every index off; idempotent */
-
-/* --- passthru.c --- */
-/* Windows dropped, interrupts off, VFIO reset, COMMAND cleared; the shadow is the caller's. */
-int passthru_hw_reset(struct passthru *p, struct verr *reterr);
 
 static inline struct passthru *passthru_of(struct pcidev *pd)
 {

@@ -34,7 +34,8 @@ static int plan_rom(const struct bar_facts *f, struct bar_plan *p, struct verr *
 	if (pow2 < size)
 		return verr_set(reterr, -EINVAL,
 				"expansion ROM of %llu bytes is larger than PCI allows (16 MiB); "
-				"leave it out with rombar=off", (unsigned long long)size);
+				"leave it out with rombar=off",
+				(unsigned long long)size);
 	p->bar[PCIDEV_ROM].kind = PCIBAR_ROM;
 	p->bar[PCIDEV_ROM].size = pow2;
 	return 0;
@@ -60,8 +61,8 @@ static int plan_kinds(const struct bar_facts *f, struct bar_plan *p, struct verr
 					(unsigned long long)size);
 		p->bar[i].kind = kind;
 		p->bar[i].size = size;
-		p->bar[i].prefetch = kind != PCIBAR_IO &&
-				     (f->reg[i] & PCI_BASE_ADDRESS_MEM_PREFETCH);
+		p->bar[i].prefetch =
+			kind != PCIBAR_IO && (f->reg[i] & PCI_BASE_ADDRESS_MEM_PREFETCH);
 		if (kind == PCIBAR_MEM64)
 			i++; /* the upper half is no BAR of its own */
 	}
@@ -72,13 +73,17 @@ static int check_msix(const struct bar_plan *p, const char *what, unsigned int b
 		      uint64_t len, struct verr *reterr)
 {
 	if (bir >= 6 || p->bar[bir].kind == PCIBAR_NONE || p->bar[bir].kind == PCIBAR_IO)
-		return verr_set(reterr, -EINVAL, "the MSI-X %s is said to be in BAR %u, which is no "
-				"memory BAR of this function", what, bir);
-	if (off > p->bar[bir].size || len > p->bar[bir].size - off)
 		return verr_set(reterr, -EINVAL,
-				"the MSI-X %s (offset %#x, %llu bytes) lies outside BAR %u of %#llx "
-				"bytes", what, off, (unsigned long long)len, bir,
-				(unsigned long long)p->bar[bir].size);
+				"the MSI-X %s is said to be in BAR %u, which is no "
+				"memory BAR of this function",
+				what, bir);
+	if (off > p->bar[bir].size || len > p->bar[bir].size - off)
+		return verr_set(
+			reterr, -EINVAL,
+			"the MSI-X %s (offset %#x, %llu bytes) lies outside BAR %u of %#llx "
+			"bytes",
+			what, off, (unsigned long long)len, bir,
+			(unsigned long long)p->bar[bir].size);
 	return 0;
 }
 
@@ -130,7 +135,9 @@ static int plan_pieces(const struct bar_facts *f, struct bar_plan *p, unsigned i
 			break;
 		}
 		p->piece[p->n_pieces++] = (struct bar_piece){
-			.bar = (uint8_t)bar, .off = s.r[i].first, .size = range_size(s.r[i]),
+			.bar = (uint8_t)bar,
+			.off = s.r[i].first,
+			.size = range_size(s.r[i]),
 		};
 	}
 	rangeset_fini(&s);

@@ -24,7 +24,7 @@ struct msix_place {
 
 /* The physical facts. */
 struct bar_facts {
-	uint32_t reg[PCIDEV_N_BARS]; /* BAR registers 0-5 and the ROM register as read */
+	uint32_t reg[PCIDEV_N_BARS];	  /* BAR registers 0-5 and the ROM register as read */
 	const struct vfio_region *region; /* VFIO_N_REGIONS of them, by index */
 	struct msix_place msix;
 	uint64_t page_size;

@@ -144,8 +144,8 @@ static int add_exp(struct passthru *p, const struct pcicap *cap, unsigned int le
 				 PCI_EXP_DEVCTL_EXT_TAG | PCI_EXP_DEVCTL_NOSNOOP_EN |
 				 PCI_EXP_DEVCTL_READRQ;
 	const uint16_t ctl2_fwd = 0x001f | PCI_EXP_DEVCTL2_IDO_REQ_EN | PCI_EXP_DEVCTL2_IDO_CMP_EN;
-	const uint16_t sta = PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED |
-			     PCI_EXP_DEVSTA_URD;
+	const uint16_t sta =
+		PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD;
 	struct pcicfg *c = &p->pd.cfg;
 	unsigned int off = cap->off;
 
@@ -193,17 +193,17 @@ static int add_af(struct passthru *p, const struct pcicap *cap, unsigned int len
 /* ---- the policy ----------------------------------------------------------------------------- */
 
 static const struct cap_policy std_policy[] = {
-	{ PCI_CAP_ID_PM, OWN, add_pm },	    { PCI_CAP_ID_VPD, PASS, NULL },
-	{ PCI_CAP_ID_MSI, OWN, add_msi },   { PCI_CAP_ID_PCIX, FROZEN, NULL },
-	{ PCI_CAP_ID_VNDR, PASS, NULL },    { PCI_CAP_ID_SSVID, FROZEN, NULL },
-	{ PCI_CAP_ID_EXP, OWN, add_exp },   { PCI_CAP_ID_MSIX, OWN, add_msix },
+	{ PCI_CAP_ID_PM, OWN, add_pm },	  { PCI_CAP_ID_VPD, PASS, NULL },
+	{ PCI_CAP_ID_MSI, OWN, add_msi }, { PCI_CAP_ID_PCIX, FROZEN, NULL },
+	{ PCI_CAP_ID_VNDR, PASS, NULL },  { PCI_CAP_ID_SSVID, FROZEN, NULL },
+	{ PCI_CAP_ID_EXP, OWN, add_exp }, { PCI_CAP_ID_MSIX, OWN, add_msix },
 	{ PCI_CAP_ID_AF, OWN, add_af },
 };
 
 /* ATS, PRI and PASID need a virtual IOMMU; SR-IOV, ARI, ACS, resizable BARs and L1 substates
  * concern the host's fabric: hidden, by not being here. */
 static const struct cap_policy ext_policy[] = {
-	{ PCI_EXT_CAP_ID_ERR, PASS, NULL },  { PCI_EXT_CAP_ID_DSN, FROZEN, NULL },
+	{ PCI_EXT_CAP_ID_ERR, PASS, NULL },   { PCI_EXT_CAP_ID_DSN, FROZEN, NULL },
 	{ PCI_EXT_CAP_ID_PWR, FROZEN, NULL }, { PCI_EXT_CAP_ID_VNDR, PASS, NULL },
 	{ PCI_EXT_CAP_ID_LTR, FROZEN, NULL }, { PCI_EXT_CAP_ID_DVSEC, PASS, NULL },
 };
@@ -323,8 +323,8 @@ static void build_header(struct passthru *p)
 	pcicfg_set_fwd(c, PCI_COMMAND, 2, cmd);
 	pcicfg_put(c, PCI_STATUS, 2,
 		   pcicfg_get(c, PCI_STATUS, 2) |
-			   (status & (PCI_STATUS_66MHZ | PCI_STATUS_FAST_BACK |
-				      PCI_STATUS_DEVSEL_MASK)));
+			   (status &
+			    (PCI_STATUS_66MHZ | PCI_STATUS_FAST_BACK | PCI_STATUS_DEVSEL_MASK)));
 	pcicfg_set_hw(c, PCI_STATUS, 2, errors | PCI_STATUS_INTERRUPT);
 	pcicfg_set_w1c(c, PCI_STATUS, 2, errors);
 	pcicfg_set_fwd(c, PCI_STATUS, 2, errors);
@@ -390,7 +390,7 @@ static void cfg_hw_write(void *opaque, unsigned int off, uint32_t val, unsigned 
 {
 	struct passthru *p = passthru_of(opaque);
 
-	if (!p->lost)
+	if (!p->lost && !p->pd.dev.plat->dry_run)
 		vfio_cfg_write(p->vd, off, val, size);
 }
 
@@ -407,8 +407,8 @@ bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsig
 	uint16_t af = pcicap_find(&pd->cfg, PCI_CAP_ID_AF);
 	bool flr = false;
 
-	if (pd->exp_off && (pcicfg_get(&pd->cfg, pd->exp_off + PCI_EXP_DEVCAP, 4) &
-			    PCI_EXP_DEVCAP_FLR))
+	if (pd->exp_off &&
+	    (pcicfg_get(&pd->cfg, pd->exp_off + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR))
 		flr = writes_bit(off, *val, size, pd->exp_off + PCI_EXP_DEVCTL + 1,
 				 PCI_EXP_DEVCTL_BCR_FLR >> 8);
 	if (af && (pcicfg_get(&pd->cfg, af + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR))

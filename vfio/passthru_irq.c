@@ -19,6 +19,13 @@
 
 #define MSIX_MAX 2048
 
+static void intx_close(struct passthru *p)
+{
+	sys_close_fd(&p->intx_fd);
+	sys_close_fd(&p->intx_resample_fd);
+	p->intx_fd = p->intx_resample_fd = -1; /* a failed eventfd() left its error there */
+}
+
 static void intx_off(struct passthru *p)
 {
 	if (p->intx_fd < 0)
@@ -27,8 +34,7 @@ static void intx_off(struct passthru *p)
 	vfio_intx_unmask_fd(p->vd, -1);
 	intx_unbind(&p->pd.intx);
 	vfio_irqs_disable(p->vd, VFIO_PCI_INTX_IRQ_INDEX);
-	sys_close_fd(&p->intx_fd);
-	sys_close_fd(&p->intx_resample_fd);
+	intx_close(p);
 }
 
 /* The device raises intx_fd and VFIO masks it; the guest's EOI signals intx_resample_fd, which
@@ -42,8 +48,7 @@ static void intx_on(struct passthru *p)
 		return;
 	p->intx_fd = sys_eventfd(0, EFD_NONBLOCK);
 	p->intx_resample_fd = sys_eventfd(0, EFD_NONBLOCK);
-	if (p->intx_fd < 0 || p->intx_resample_fd < 0)
-		r = -EMFILE;
+	r = MIN(MIN(p->intx_fd, p->intx_resample_fd), 0);
 	if (r == 0)
 		r = intx_bind(&p->pd.intx, p->intx_fd, p->intx_resample_fd);
 	if (r == 0)
@@ -56,6 +61,7 @@ static void intx_on(struct passthru *p)
 		return;
 	guest_warn("%s: INTx can't be delivered to the guest: %s", p->vd->name, strerror(-r));
 	intx_off(p);
+	intx_close(p);
 }
 
 static void msi_on(struct passthru *p, unsigned int n)

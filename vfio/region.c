@@ -187,6 +187,8 @@ uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t of
 	}
 	if (rg && done == size)
 		val = get_le(buf, size);
+	else if (rg)
+		d->failed_reads++;
 	T(vfio_region_read, d->name, index, off, size, val);
 	return val;
 }
