@@ -11,13 +11,13 @@
 
 #include "core/accel.h"
 #include "vmm/boot/acpi.h"
-#include "vmm/dev/devs.h"
 #include "vmm/boot/bootfile.h"
 #include "vmm/boot/bzimage.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/boot/e820.h"
 #include "vmm/boot/layout.h"
 #include "vmm/boot/pvh.h"
+#include "vmm/dev/devs.h"
 
 #define PROBE_SIZE 0x208
 
@@ -137,12 +137,14 @@ static int place_acpi(const struct boot_env *e, struct verr *reterr)
 static int place_reset_vector(const struct boot_env *e, struct verr *reterr)
 {
 	const uint16_t port = (uint16_t)(e->layout->acpi_pm_port + ACPI_PM_RESET);
+	/* clang-format off */
 	const uint8_t code[] = {
 		0xb0, ACPI_PM_RESET_VALUE,			/* mov al, value */
 		0xba, (uint8_t)port, (uint8_t)(port >> 8),	/* mov dx, port */
 		0xee,						/* out dx, al */
 		0xfa, 0xf4, 0xeb, 0xfc,				/* cli; hlt; back to cli */
 	};
+	/* clang-format on */
 
 	return boot_place(e, "reset vector", PC_RESET_VECTOR, code, sizeof(code), reterr);
 }
