@@ -274,7 +274,8 @@ static int same_function(void *ctx, struct pcidev *pd)
 	return pd->dev.type == &vfio_pci_type && bdf_equal(&passthru_of(pd)->vd->at, &cfg->host);
 }
 
-/* VFIO opens a function twice without complaint; two guests' worth of driver on it is never meant. */
+/* VFIO opens a function twice without complaint; two guests' worth of driver on it is never
+ * meant. */
 static int check_single(struct passthru *p, struct verr *reterr)
 {
 	const struct passthru_config *cfg = p->pd.dev.cfg;
@@ -362,8 +363,8 @@ static void passthru_unrealize(struct dev *d)
 	p->vd = NULL;
 }
 
-/* Called from within pcidev_reset(), whoever asks for it: the machine, the guest by FLR, or a bridge
- * above that resets its secondary bus. Windows and MSI are off, decoding is not back yet. */
+/* Called from within pcidev_reset(), whoever asks for it: the machine, the guest by FLR, or a
+ * bridge above that resets its secondary bus. Windows and MSI are off, decoding is not back yet. */
 static void passthru_function_reset(struct pcidev *pd)
 {
 	struct passthru *p = passthru_of(pd);

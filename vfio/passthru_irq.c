@@ -101,7 +101,8 @@ static void msix_on(struct passthru *p)
 		guest_warn("%s: MSI-X can't be enabled on the host: %s", p->vd->name, strerror(-r));
 }
 
-/* Gives hardware the eventfds of [start, start+n): of vectors in use, and of fresh ones if asked. */
+/* Gives hardware the eventfds of [start, start+n): of vectors in use, and of fresh ones if
+ * asked. */
 static int msix_fds(struct passthru *p, unsigned int start, unsigned int n, bool fresh)
 {
 	int fds[MSIX_MAX] = { -1 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Accelerator "none": a machine that is built and described, and never runs.
 #pragma once
 
 #include "core/accel.h"

@@ -18,8 +18,10 @@ static bool next_entry(const char **list, char entry[ENTRY_MAX], struct verr *re
 		return false;
 	size_t n = strcspn(*list, ":");
 	if (n == 0 || n >= ENTRY_MAX) {
-		*ret_err = verr_set(reterr, -EINVAL, n ? "--accel: an entry is too long" :
-				    "--accel: an empty entry (form: NAME[,PROP=VALUE]:NAME...)");
+		*ret_err =
+			verr_set(reterr, -EINVAL,
+				 n ? "--accel: an entry is too long"
+				   : "--accel: an empty entry (form: NAME[,PROP=VALUE]:NAME...)");
 		return false;
 	}
 	memcpy(entry, *list, n);

@@ -37,8 +37,8 @@ struct client {
 };
 
 struct control {
-	struct loop *loop;   /* borrowed */
-	struct machine *m;   /* borrowed */
+	struct loop *loop; /* borrowed */
+	struct machine *m; /* borrowed */
 	struct loop_fd listener;
 	struct loop_job reap;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -83,8 +83,8 @@ static void client_send(struct client *cl, json_t *msg)
 		free(text);
 		return;
 	}
-	char *out = cl->n_out + len + 1 <= CONTROL_OUT_MAX ? realloc(cl->out, cl->n_out + len + 1) :
-							     NULL;
+	char *out = cl->n_out + len + 1 <= CONTROL_OUT_MAX ? realloc(cl->out, cl->n_out + len + 1)
+							   : NULL;
 	if (!out) {
 		free(text);
 		client_kill(cl);
@@ -105,10 +105,10 @@ static void control_event(void *opaque, const char *event, const char *text)
 	struct client *cl;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	json_t *msg = json_pack("{s:s, s:{s:I, s:I}, s:{s:s*}}", "event", event, "timestamp", "seconds",
-				(json_int_t)ts.tv_sec, "microseconds",
-				(json_int_t)(ts.tv_nsec / 1000), "data", "reason",
-				text && text[0] ? text : NULL);
+	json_t *msg =
+		json_pack("{s:s, s:{s:I, s:I}, s:{s:s*}}", "event", event, "timestamp", "seconds",
+			  (json_int_t)ts.tv_sec, "microseconds", (json_int_t)(ts.tv_nsec / 1000),
+			  "data", "reason", text && text[0] ? text : NULL);
 	if (!msg)
 		return;
 	list_for_each(cl, &c->clients, struct client, node)
@@ -173,8 +173,8 @@ static int cmd_quit(struct control *c, json_t *ret, struct verr *reterr)
 static int cmd_help(struct control *c, json_t *ret, struct verr *reterr);
 
 static const struct command commands[] = {
-	{ "help", cmd_help },	  { "pause", cmd_pause }, { "quit", cmd_quit },
-	{ "reset", cmd_reset },	  { "resume", cmd_resume }, { "status", cmd_status },
+	{ "help", cmd_help },	{ "pause", cmd_pause },	  { "quit", cmd_quit },
+	{ "reset", cmd_reset }, { "resume", cmd_resume }, { "status", cmd_status },
 };
 
 static int cmd_help(struct control *c, json_t *ret, struct verr *reterr)
@@ -202,7 +202,7 @@ static json_t *execute(struct control *c, json_t *request)
 
 	if (!name)
 		return make_error("GenericError", "a command is {\"execute\": \"NAME\"}; "
-				  "{\"execute\": \"help\"} lists the names");
+						  "{\"execute\": \"help\"} lists the names");
 	if (args && (!json_is_object(args) || json_object_size(args)))
 		return make_error("GenericError", "this command takes no arguments");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -348,8 +348,10 @@ static int clear_path(const struct sockaddr_un *addr, struct verr *reterr)
 	if (lstat(addr->sun_path, &st) < 0)
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
-		return verr_set(reterr, -EEXIST, "--control %s: a file that is no socket is there; "
-				"remove it or choose another path", addr->sun_path);
+		return verr_set(reterr, -EEXIST,
+				"--control %s: a file that is no socket is there; "
+				"remove it or choose another path",
+				addr->sun_path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	if (fd >= 0)
@@ -366,8 +368,10 @@ static int listen_at(struct control *c, const char *path, struct verr *reterr)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return verr_set(reterr, -ENAMETOOLONG, "--control %s: a socket path has at most %zu "
-				"characters", path, sizeof(addr.sun_path) - 1);
+		return verr_set(reterr, -ENAMETOOLONG,
+				"--control %s: a socket path has at most %zu "
+				"characters",
+				path, sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path));
 	int r = clear_path(&addr, reterr);
 	if (r < 0)
@@ -386,7 +390,8 @@ static int listen_at(struct control *c, const char *path, struct verr *reterr)
 	}
 	if (r < 0) {
 		close(fd);
-		return verr_set(reterr, -bind_errno, "--control %s: %s", path, strerror(bind_errno));
+		return verr_set(reterr, -bind_errno, "--control %s: %s", path,
+				strerror(bind_errno));
 	}
 	memcpy(c->path, path, strlen(path) + 1);
 	c->listener.fd = fd;

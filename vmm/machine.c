@@ -119,16 +119,26 @@ static int attach_accel(struct machine *m, struct verr *reterr)
 	};
 
 	if (m->setup.vcpus > m->accel->max_vcpus)
-		return verr_set(reterr, -EINVAL, "--cpus %u is more than accelerator \"%s\" can have "
-				"here (%u)", m->setup.vcpus, m->accel->name, m->accel->max_vcpus);
+		return verr_set(reterr, -EINVAL,
+				"--cpus %u is more than accelerator \"%s\" can have "
+				"here (%u)",
+				m->setup.vcpus, m->accel->name, m->accel->max_vcpus);
 	int r = m->accel->ops->attach(m->accel, &am, reterr);
 	if (r < 0)
 		return r;
 	m->attached = true;
 	m->plat = (struct platform){
-		.mmio = &m->mmio, .pio = &m->pio, .ram = &m->gmem, .irq = m->accel->irq,
-		.accel = m->accel, .loop = m->loop, .pci0 = &m->pci0, .event = machine_event,
-		.port_for = machine_port_for, .event_opaque = m, .dry_run = m->setup.dry_run,
+		.mmio = &m->mmio,
+		.pio = &m->pio,
+		.ram = &m->gmem,
+		.irq = m->accel->irq,
+		.accel = m->accel,
+		.loop = m->loop,
+		.pci0 = &m->pci0,
+		.event = machine_event,
+		.port_for = machine_port_for,
+		.event_opaque = m,
+		.dry_run = m->setup.dry_run,
 	};
 	return 0;
 }
@@ -321,8 +331,8 @@ void machine_describe(const struct machine *m, FILE *out)
 {
 	struct dev *d;
 
-	fprintf(out, "machine %s, %u vCPU%s, %llu MiB of RAM\naccelerator %s%s%s%s\n", m->type->t.name,
-		m->setup.vcpus, m->setup.vcpus == 1 ? "" : "s",
+	fprintf(out, "machine %s, %u vCPU%s, %llu MiB of RAM\naccelerator %s%s%s%s\n",
+		m->type->t.name, m->setup.vcpus, m->setup.vcpus == 1 ? "" : "s",
 		(unsigned long long)(m->setup.ram_size >> 20), m->accel->name,
 		m->accel->detail[0] ? " (" : "", m->accel->detail, m->accel->detail[0] ? ")" : "");
 	if (m->boot) {

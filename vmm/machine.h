@@ -45,7 +45,8 @@ struct machine_type {
 
 enum machine_state { MACHINE_NEW, MACHINE_READY, MACHINE_RUNNING, MACHINE_PAUSED, MACHINE_STOPPED };
 
-enum machine_stop { /* also the process's exit status */
+/* also the process's exit status */
+enum machine_stop {
 	MACHINE_POWERED_OFF = 0,
 	MACHINE_CRASHED = 3,
 	MACHINE_DEVICE_LOST = 4,
@@ -70,9 +71,9 @@ struct timing {
 
 struct machine_setup {
 	const struct machine_type *type;
-	void *cfg;	      /* type->t.cfg_size, taken over even on failure */
-	struct accel *accel;  /* taken over even on failure */
-	uint64_t ram_size;    /* bytes, page multiple */
+	void *cfg;	     /* type->t.cfg_size, taken over even on failure */
+	struct accel *accel; /* taken over even on failure */
+	uint64_t ram_size;   /* bytes, page multiple */
 	unsigned int vcpus;
 	struct boot_opts boot; /* kernel NULL: nothing to boot (tests) */
 	const char *serial;    /* "stdio", "none", ...; NULL: none */
@@ -97,7 +98,7 @@ struct machine {
 	struct pci_windows windows;
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */
-	struct list devs; /* in order of creation */
+	struct list devs;	 /* in order of creation */
 	unsigned int next_id, next_port;
 	bool attached, has_bus;
 	enum machine_state state;
@@ -106,9 +107,9 @@ struct machine {
 	/* What devices and vCPUs told us, until the loop gets to it; under event_lock. */
 	pthread_mutex_t event_lock;
 	struct loop_job event_job;
-	unsigned int events;	 /* mask of BIT32(enum platform_event) */
-	char event_text[256];	 /* of the first that ends the VM */
-	enum machine_stop stop;	 /* why it ended */
+	unsigned int events;	/* mask of BIT32(enum platform_event) */
+	char event_text[256];	/* of the first that ends the VM */
+	enum machine_stop stop; /* why it ended */
 	char stop_text[256];
 
 	/* Told of each change of state; may be NULL. For the control socket. */

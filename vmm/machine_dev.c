@@ -63,8 +63,10 @@ static int parse_device(struct machine *m, const char *arg, const struct dev_typ
 		return -ENOENT;
 	const struct dev_type *type = container_of(t, struct dev_type, t);
 	if (!type->user)
-		return verr_set(reterr, -EINVAL, "device \"%s\" is part of the machine and can't be "
-				"added", name);
+		return verr_set(reterr, -EINVAL,
+				"device \"%s\" is part of the machine and can't be "
+				"added",
+				name);
 	void *cfg = t->cfg_size ? props_new(t) : NULL;
 	if (t->cfg_size && !cfg)
 		return verr_set(reterr, -ENOMEM, "out of memory");

@@ -21,17 +21,17 @@
 #include "vmm/machine.h"
 #include "vmm/machine_pc.h"
 
-#define PC_ECAM_BASE	 UINT64_C(0xe0000000)
-#define PC_ECAM_BUSES	 256u
-#define PC_MMIO32_MIN	 MIB(512)
-#define PC_MMIO32_MAX	 GIB(2)
-#define PC_MMIO64_MIN	 GIB(32)
-#define PC_ACPI_PM_PORT	 0x600
-#define PC_SERIAL_PORT	 0x3f8
-#define PC_SERIAL_IRQ	 4
-#define PC_KVM_PAGES	 UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
-#define AMD_HT_FIRST	 UINT64_C(0xfd00000000)
-#define AMD_HT_LAST	 UINT64_C(0xffffffffff)
+#define PC_ECAM_BASE	UINT64_C(0xe0000000)
+#define PC_ECAM_BUSES	256u
+#define PC_MMIO32_MIN	MIB(512)
+#define PC_MMIO32_MAX	GIB(2)
+#define PC_MMIO64_MIN	GIB(32)
+#define PC_ACPI_PM_PORT 0x600
+#define PC_SERIAL_PORT	0x3f8
+#define PC_SERIAL_IRQ	4
+#define PC_KVM_PAGES	UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
+#define AMD_HT_FIRST	UINT64_C(0xfd00000000)
+#define AMD_HT_LAST	UINT64_C(0xffffffffff)
 
 enum { PREFAULT_AUTO, PREFAULT_ON, PREFAULT_OFF };
 
@@ -83,10 +83,11 @@ static int place_mmio64(struct machine *m, struct pc_layout *l, const struct pci
 	if (base > last || size > last - base + 1) {
 		if (needs->mmio64 == 0)
 			return 0;
-		return verr_set(reterr, -ENOSPC,
-				"the devices' 64-bit BARs need %" PRIu64 " MiB above guest RAM, but a "
-				"guest address has only %u bits here: less --memory or fewer devices",
-				needs->mmio64 >> 20, m->accel->phys_bits);
+		return verr_set(
+			reterr, -ENOSPC,
+			"the devices' 64-bit BARs need %" PRIu64 " MiB above guest RAM, but a "
+			"guest address has only %u bits here: less --memory or fewer devices",
+			needs->mmio64 >> 20, m->accel->phys_bits);
 	}
 	l->has_mmio64 = true;
 	l->mmio64 = (struct range){ base, base + size - 1 };
@@ -100,7 +101,8 @@ static int place_ram(struct machine *m, struct pc_layout *l, const struct pci_ne
 
 	if (window > PC_MMIO32_MAX)
 		return verr_set(reterr, -ENOSPC,
-				"the devices' 32-bit BARs need %" PRIu64 " MiB, more than the %" PRIu64
+				"the devices' 32-bit BARs need %" PRIu64
+				" MiB, more than the %" PRIu64
 				" MiB a PC has room for below 4 GiB: fewer devices",
 				needs->mmio32 >> 20, PC_MMIO32_MAX >> 20);
 	uint64_t hole = PC_ECAM_BASE - window;
@@ -156,8 +158,13 @@ static void ram_region(struct machine *m, struct gmem_region *r, const char *nam
 		       uint64_t size, uint64_t off)
 {
 	*r = (struct gmem_region){
-		.name = name, .kind = GMEM_RAM, .gpa = gpa, .size = size,
-		.hva = (char *)m->ram.hva + off, .fd = m->ram.fd, .fd_off = off,
+		.name = name,
+		.kind = GMEM_RAM,
+		.gpa = gpa,
+		.size = size,
+		.hva = (char *)m->ram.hva + off,
+		.fd = m->ram.fd,
+		.fd_off = off,
 	};
 }
 
@@ -188,7 +195,8 @@ static int pc_ram(struct machine *m, struct verr *reterr)
 		.size = m->setup.ram_size,
 		.shared = cfg->memfd,
 		.hugepages = cfg->hugepages,
-		.prefault = cfg->prefault == PREFAULT_ON || (cfg->prefault == PREFAULT_AUTO && pinned),
+		.prefault =
+			cfg->prefault == PREFAULT_ON || (cfg->prefault == PREFAULT_AUTO && pinned),
 	};
 	int r = machine_ram_alloc(&m->ram, &o, reterr);
 	timing_mark(&m->timing, o.prefault ? "RAM, populated" : "RAM");
@@ -217,7 +225,10 @@ static void console_quit(void *opaque, const char *why)
 static int open_console(struct machine *m, struct verr *reterr)
 {
 	const struct chr_host host = {
-		.loop = m->loop, .quit = console_quit, .opaque = m, .messages = stderr,
+		.loop = m->loop,
+		.quit = console_quit,
+		.opaque = m,
+		.messages = stderr,
 	};
 
 	if (!m->setup.serial || m->setup.dry_run)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Machine "pc": PCI with ECAM, hardware-reduced ACPI, a few ISA devices.
 #pragma once
 
 #include "vmm/machine.h"

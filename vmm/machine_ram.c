@@ -74,8 +74,8 @@ static int prefault(void *hva, uint64_t size)
 static int reserve(uint64_t size, uint64_t align, void **ret)
 {
 	void *p;
-	int r = sys_mmap(&p, NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			 -1, 0);
+	int r = sys_mmap(&p, NULL, size + align, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (r < 0)
 		return r;
@@ -90,7 +90,8 @@ static int reserve(uint64_t size, uint64_t align, void **ret)
 
 static int open_memfd(struct machine_ram *m, const struct ram_opts *o, struct verr *reterr)
 {
-	m->fd = sys->memfd("guest-ram", o->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : MFD_ALLOW_SEALING);
+	m->fd = sys->memfd("guest-ram",
+			   o->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : MFD_ALLOW_SEALING);
 	if (m->fd < 0) {
 		int r = m->fd;
 		m->fd = -1;
@@ -106,7 +107,8 @@ static int open_memfd(struct machine_ram *m, const struct ram_opts *o, struct ve
 
 static int map(struct machine_ram *m, const struct ram_opts *o, struct verr *reterr)
 {
-	int flags = MAP_FIXED | (m->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	int flags =
+		MAP_FIXED | (m->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 	uint64_t align = o->size >= GIB(1) ? GIB(1) : HUGE_PAGE;
 	void *at;
 
@@ -132,7 +134,8 @@ int machine_ram_alloc(struct machine_ram *m, const struct ram_opts *o, struct ve
 	memset(m, 0, sizeof(*m));
 	m->fd = -1;
 	if (o->hugepages && !IS_ALIGNED(o->size, HUGE_PAGE))
-		return verr_set(reterr, -EINVAL, "with hugepages=on --memory must be a multiple of "
+		return verr_set(reterr, -EINVAL,
+				"with hugepages=on --memory must be a multiple of "
 				"2 MiB");
 	if (o->shared || o->hugepages)
 		r = open_memfd(m, o, reterr);
@@ -141,13 +144,16 @@ int machine_ram_alloc(struct machine_ram *m, const struct ram_opts *o, struct ve
 	if (r == 0 && (o->prefault || o->hugepages)) {
 		r = prefault(m->hva, m->size);
 		if (r < 0 && o->hugepages)
-			verr_set(reterr, r, "not enough huge pages for %llu MiB of guest RAM: need %llu "
+			verr_set(reterr, r,
+				 "not enough huge pages for %llu MiB of guest RAM: need %llu "
 				 "of 2 MiB; raise /proc/sys/vm/nr_hugepages",
 				 (unsigned long long)(o->size >> 20),
 				 (unsigned long long)(o->size / HUGE_PAGE));
 		else if (r < 0)
-			verr_set(reterr, r, "can't populate %llu MiB of guest RAM: %s; take a smaller "
-				 "--memory", (unsigned long long)(o->size >> 20), strerror(-r));
+			verr_set(reterr, r,
+				 "can't populate %llu MiB of guest RAM: %s; take a smaller "
+				 "--memory",
+				 (unsigned long long)(o->size >> 20), strerror(-r));
 	}
 	if (r < 0)
 		machine_ram_free(m);

@@ -21,7 +21,8 @@ struct opt_row {
 	const char *arg; /* NULL: a flag */
 	const char *help;
 	int (*take)(struct vmm_opts *o, const char *value, struct verr *reterr);
-	size_t str; /* without take(): offset of the const char * it sets, or of the bool if a flag */
+	/* Without take(): offset of the const char * it sets, or of the bool if a flag. */
+	size_t str;
 	bool repeats;
 };
 
@@ -32,7 +33,8 @@ static int take_memory(struct vmm_opts *o, const char *v, struct verr *reterr)
 	if (r < 0)
 		return verr_prefix(reterr, r, "--memory");
 	if (o->memory < MIB(2) || !IS_ALIGNED(o->memory, KIB(4)))
-		return verr_set(reterr, -EINVAL, "--memory %s: at least 2M, in whole pages of 4K", v);
+		return verr_set(reterr, -EINVAL, "--memory %s: at least 2M, in whole pages of 4K",
+				v);
 	return 0;
 }
 
@@ -104,11 +106,13 @@ static const struct opt_row rows[] = {
 	{ "kernel", "FILE", "bzImage or ELF vmlinux", STR(kernel) },
 	{ "initrd", "FILE", "initial RAM disk", STR(initrd) },
 	{ "cmdline", "TEXT", "kernel command line, added to the defaults", STR(cmdline) },
-	{ "memory", "SIZE", "guest RAM: K, M, G, T; a bare number is MiB (512M)", .take = take_memory },
+	{ "memory", "SIZE", "guest RAM: K, M, G, T; a bare number is MiB (512M)",
+	  .take = take_memory },
 	{ "cpus", "N", "vCPUs, 1 to 255 (1)", .take = take_cpus },
 	{ "device", "TYPE[,P=V]", "add a device (repeatable); \"help\", \"TYPE,help\"",
 	  .take = take_device, .repeats = true },
-	{ "serial", "SPEC", "console: stdio, none, null, file:PATH, pty (stdio)", .take = take_serial },
+	{ "serial", "SPEC", "console: stdio, none, null, file:PATH, pty (stdio)",
+	  .take = take_serial },
 	{ "machine", "TYPE[,P=V]", "machine type (pc); \"help\"", STR(machine) },
 	{ "accel", "LIST", "accelerators in order, NAME[,P=V]:... (kvm); \"help\"", STR(accel) },
 	{ "control", "PATH", "JSON control socket", STR(control) },
@@ -132,9 +136,10 @@ void options_help(FILE *out)
 			 rows[i].arg ? rows[i].arg : "");
 		fprintf(out, "  %-22s %s\n", left, rows[i].help);
 	}
-	fprintf(out, "\nexit status: 0 powered off, 1 set-up failed, 2 usage, 3 guest crashed,\n"
-		     "             4 device lost or reclaimed\n"
-		     "example: vfio-vmm --assign 0000:03:00.0 --kernel bzImage --initrd initrd.img\n");
+	fprintf(out,
+		"\nexit status: 0 powered off, 1 set-up failed, 2 usage, 3 guest crashed,\n"
+		"             4 device lost or reclaimed\n"
+		"example: vfio-vmm --assign 0000:03:00.0 --kernel bzImage --initrd initrd.img\n");
 }
 
 /* ---- help inside values ---------------------------------------------------------------------- */
@@ -197,9 +202,11 @@ static bool help_value(const char *option, const char *v, FILE *out)
 	if (strcmp(option, "device") == 0)
 		return help_device(v, out);
 	if (strcmp(option, "machine") == 0)
-		return help_types(v, "machine", (const struct type_desc *const *)machine_types, out);
+		return help_types(v, "machine", (const struct type_desc *const *)machine_types,
+				  out);
 	if (strcmp(option, "accel") == 0)
-		return help_types(v, "accelerator", (const struct type_desc *const *)accel_types, out);
+		return help_types(v, "accelerator", (const struct type_desc *const *)accel_types,
+				  out);
 	if (strcmp(v, "help") != 0)
 		return false;
 	if (strcmp(option, "serial") == 0)
@@ -292,8 +299,9 @@ enum options_result options_parse(int argc, char **argv, struct vmm_opts *o, FIL
 			return OPTIONS_DONE;
 		}
 		if (row->arg ? !eq && i + 1 == argc : eq != NULL) {
-			verr_set(reterr, -EINVAL, row->arg ? "--%s needs a value: %s" :
-				 "--%s takes no value%s", row->name, row->arg ? row->arg : "");
+			verr_set(reterr, -EINVAL,
+				 row->arg ? "--%s needs a value: %s" : "--%s takes no value%s",
+				 row->name, row->arg ? row->arg : "");
 			return OPTIONS_BAD;
 		}
 		const char *v = !row->arg ? NULL : eq ? eq + 1 : argv[++i];

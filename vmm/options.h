@@ -27,7 +27,8 @@ struct vmm_opts {
 	bool reboot_restarts;
 	bool timing;
 	bool dry_run;
-	char *devices[VMM_MAX_DEVICES]; /* owned; --assign already rewritten to "vfio-pci,host=..." */
+	char *devices
+		[VMM_MAX_DEVICES]; /* owned; --assign already rewritten to "vfio-pci,host=..." */
 	unsigned int n_devices;
 };
 

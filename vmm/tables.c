@@ -12,8 +12,8 @@
 #include "vmm/machine_pc.h"
 
 const struct dev_type *const dev_types[] = {
-	&acpi_pm_type, &debugexit_type, &hostbridge_type, &i8042_type, &legacy_type,
-	&rootport_type, &rtc_type, &serial_type, &vfio_pci_type, NULL,
+	&acpi_pm_type,	&debugexit_type, &hostbridge_type, &i8042_type,	   &legacy_type,
+	&rootport_type, &rtc_type,	 &serial_type,	   &vfio_pci_type, NULL,
 };
 
 const struct machine_type *const machine_types[] = { &pc_machine, NULL };

@@ -59,7 +59,8 @@ static int assigned(const struct vmm_opts *o, struct bdf *ret, unsigned int *ret
 		if (strncmp(o->devices[i], "vfio-pci,", 9) != 0 || !host)
 			continue;
 		host += strlen(",host=");
-		snprintf(at, sizeof(at), "%.*s", (int)MIN(strcspn(host, ","), sizeof(at) - 1), host);
+		snprintf(at, sizeof(at), "%.*s", (int)MIN(strcspn(host, ","), sizeof(at) - 1),
+			 host);
 		r = bdf_parse(at, &ret[n++], reterr);
 	}
 	*ret_n = n;
@@ -70,7 +71,8 @@ static int assigned(const struct vmm_opts *o, struct bdf *ret, unsigned int *ret
 static int preflight(const struct vmm_opts *o, bool runs_guests, struct verr *reterr)
 {
 	struct bdf bdfs[VMM_MAX_DEVICES];
-	struct preflight_request req = { .bdfs = bdfs, .ram_bytes = o->memory,
+	struct preflight_request req = { .bdfs = bdfs,
+					 .ram_bytes = o->memory,
 					 .need_kvm = runs_guests };
 	struct preflight p;
 
@@ -100,7 +102,8 @@ static int make_machine(const struct vmm_opts *o, struct accel *a, struct loop *
 
 	int r = type_split(o->machine, name, sizeof(name), &rest);
 	if (r == 0)
-		t = type_find((const struct type_desc *const *)machine_types, "machine", name, reterr);
+		t = type_find((const struct type_desc *const *)machine_types, "machine", name,
+			      reterr);
 	if (t)
 		cfg = props_new(t);
 	if (!cfg) {
@@ -115,10 +118,15 @@ static int make_machine(const struct vmm_opts *o, struct accel *a, struct loop *
 		return r;
 	}
 	const struct machine_setup s = {
-		.type = container_of(t, struct machine_type, t), .cfg = cfg, .accel = a,
-		.ram_size = o->memory, .vcpus = o->cpus,
+		.type = container_of(t, struct machine_type, t),
+		.cfg = cfg,
+		.accel = a,
+		.ram_size = o->memory,
+		.vcpus = o->cpus,
 		.boot = { .kernel = o->kernel, .initrd = o->initrd, .cmdline = o->cmdline },
-		.serial = o->serial, .reboot_restarts = o->reboot_restarts, .dry_run = o->dry_run,
+		.serial = o->serial,
+		.reboot_restarts = o->reboot_restarts,
+		.dry_run = o->dry_run,
 	};
 	return machine_new(&s, l, ret, reterr);
 }
@@ -205,8 +213,8 @@ int vmm_main(int argc, char **argv)
 	int status = 0;
 
 	enum options_result parsed = options_parse(argc, argv, &o, stdout, &err);
-	if (parsed == OPTIONS_RUN &&
-	    ((o.log && log_configure(o.log, &err) < 0) || (o.trace && trace_enable(o.trace, &err) < 0)))
+	if (parsed == OPTIONS_RUN && ((o.log && log_configure(o.log, &err) < 0) ||
+				      (o.trace && trace_enable(o.trace, &err) < 0)))
 		parsed = OPTIONS_BAD;
 	if (parsed == OPTIONS_RUN) {
 		status = vmm(&o, &err);

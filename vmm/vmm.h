@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The program behind tools/vfio-vmm.c, as a function so that tests can call it.
 #pragma once
 
 #include "core/cc.h"

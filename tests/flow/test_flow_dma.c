@@ -226,7 +226,7 @@ static void test_no_map_left_for_peers_is_no_failure(void **state)
 	assert_int_equal(g.last, FAKE_ACCESS_DIRECT);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------- */
+/* --- refusals --------------------------------------------------------------------------------- */
 
 static void test_too_few_maps_for_ram(void **state)
 {
@@ -308,7 +308,7 @@ static void test_second_device_that_fails_leaves_nothing(void **state)
 	assert_refused(&s, -ENODEV, "0000:77:00.0");
 }
 
-/* --- a plan --------------------------------------------------------------------------------------- */
+/* --- a plan ----------------------------------------------------------------------------------- */
 
 static void test_dry_run_touches_neither_device_nor_memory(void **state)
 {

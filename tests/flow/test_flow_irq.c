@@ -18,7 +18,7 @@ static unsigned int got(unsigned int vec)
 	return fake_kvm_msi_count(0x40 + vec);
 }
 
-/* --- MSI-X ---------------------------------------------------------------------------------------- */
+/* --- MSI-X ------------------------------------------------------------------------------------ */
 
 static void test_msix_message_is_what_the_guest_wrote(void **state)
 {
@@ -288,7 +288,7 @@ static void test_split_irqchip_delivers_the_same(void **state)
 	assert_int_equal(got(3), 2);
 }
 
-/* --- MSI ------------------------------------------------------------------------------------------ */
+/* --- MSI -------------------------------------------------------------------------------------- */
 
 static void test_msi_single_vector(void **state)
 {
@@ -347,7 +347,7 @@ static void test_msi_fewer_than_offered(void **state)
 	assert_int_equal(fake_kvm_msi_count(0x81), 1);
 }
 
-/* --- INTx ----------------------------------------------------------------------------------------- */
+/* --- INTx ------------------------------------------------------------------------------------- */
 
 /* The device asserts, the guest is told, serves it and ends it: by then it must be low. */
 static void intx_round(uint32_t gsi, unsigned int edges)
@@ -458,7 +458,7 @@ static void test_function_without_any_interrupt(void **state)
 	assert_int_equal(fake_dev_irq_index(hw), -1);
 }
 
-/* --- between modes -------------------------------------------------------------------------------- */
+/* --- between modes ---------------------------------------------------------------------------- */
 
 static void test_intx_to_msix_and_back(void **state)
 {
@@ -558,7 +558,7 @@ static void test_modes_switch_with_interrupts_in_flight(void **state)
 	assert_int_equal(got(0), 0);
 }
 
-/* --- from the host -------------------------------------------------------------------------------- */
+/* --- from the host ---------------------------------------------------------------------------- */
 
 static void test_host_asking_for_the_device_ends_the_vm(void **state)
 {

@@ -185,7 +185,7 @@ static void test_device_dead_after_its_reset_is_reported(void **state)
 	assert_false(fake_dev_bar_in_slot(hw, 0, 0, 0x4000));
 }
 
-/* --- of the function ------------------------------------------------------------------------------ */
+/* --- of the function -------------------------------------------------------------------------- */
 
 static void after_flr(const struct fake_devdesc *d)
 {
@@ -270,7 +270,7 @@ static void test_flr_in_low_power(void **state)
 	after_flr(&zoo_nvme);
 }
 
-/* --- by the port above ---------------------------------------------------------------------------- */
+/* --- by the port above ------------------------------------------------------------------------ */
 
 static struct guest_fn port_of(void)
 {

@@ -27,7 +27,7 @@ void guest_bug(const char *fmt, ...)
 	abort();
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int new_machine(struct guest *g, const struct guest_setup *s, struct accel *a,
 		       struct verr *reterr)
@@ -137,7 +137,7 @@ void guest_turn(struct guest *g)
 		loop_turn(g->loop, 0);
 }
 
-/* --- accesses ------------------------------------------------------------------------------------ */
+/* --- accesses --------------------------------------------------------------------------------- */
 
 /* Host address of guest memory, RAM or a window; NULL: it would be an exit. */
 static uint8_t *backing(struct guest *g, uint64_t gpa, unsigned int size)

@@ -11,7 +11,7 @@
 
 #define DEVFN(dev, fn) ((uint8_t)((dev) << 3 | (fn)))
 
-/* --- configuration space ------------------------------------------------------------------------ */
+/* --- configuration space ---------------------------------------------------------------------- */
 
 static uint64_t ecam(struct guest_fn f, unsigned int off)
 {
@@ -52,7 +52,7 @@ void guest_command(struct guest_fn f, uint16_t set, uint16_t clear)
 	guest_cfg_set(f, PCI_COMMAND, (now & ~(uint32_t)clear) | set, 2);
 }
 
-/* --- enumeration ---------------------------------------------------------------------------------- */
+/* --- enumeration ------------------------------------------------------------------------------ */
 
 struct scan {
 	struct guest_fn *ret;
@@ -113,7 +113,7 @@ struct pcidev *guest_pcidev(struct guest_fn f)
 	return pcibus_lookup(&f.g->m->pci0, f.bus, f.devfn);
 }
 
-/* --- capabilities --------------------------------------------------------------------------------- */
+/* --- capabilities ----------------------------------------------------------------------------- */
 
 /* Visits at most 48 or 960; each dword at most once. The offset found, 0, or -1: broken. */
 static int walk_std(struct guest_fn f, int id, unsigned int *ret_n)
@@ -193,7 +193,7 @@ static unsigned int need_cap(struct guest_fn f, uint8_t id)
 	return at;
 }
 
-/* --- BARs ----------------------------------------------------------------------------------------- */
+/* --- BARs ------------------------------------------------------------------------------------- */
 
 static unsigned int bar_reg(unsigned int bar)
 {
@@ -260,7 +260,7 @@ struct guest_bar guest_bar(struct guest_fn f, unsigned int bar)
 	return b;
 }
 
-/* --- resets and power ----------------------------------------------------------------------------- */
+/* --- resets and power ------------------------------------------------------------------------- */
 
 void guest_flr(struct guest_fn f)
 {
@@ -280,7 +280,7 @@ void guest_power(struct guest_fn f, unsigned int d_state)
 	guest_cfg_set(f, at, (now & ~(uint32_t)PCI_PM_CTRL_STATE_MASK) | d_state, 2);
 }
 
-/* --- interrupts ----------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------- */
 
 static uint64_t msix_gpa(struct guest_fn f, unsigned int reg)
 {

@@ -33,28 +33,77 @@ struct layout_case {
 static const struct layout_case layouts[] = {
 	{ "whole BAR without MSI-X", 0x20000, { { 0, 0x20000 } }, 1, { 0 }, { { 0, 0x20000 } }, 1 },
 	{ "nothing mappable", 0x20000, { { 0, 0 } }, 0, { 0 }, { { 0, 0 } }, 0 },
-	{ "NVMe: table in the doorbells' BAR", 0x4000, { { 0, 0x4000 } }, 1,
-	  { 65, 0, 0, 0x2000, 0x3000 }, { { 0, 0x2000 } }, 1 },
-	{ "table and PBA in one page at the start", 0x4000, { { 0, 0x4000 } }, 1,
-	  { 5, 0, 0, 0, 0x800 }, { { 0x1000, 0x3000 } }, 1 },
-	{ "PBA before the table", 0x8000, { { 0, 0x8000 } }, 1, { 8, 0, 0, 0x4000, 0x1000 },
-	  { { 0, 0x1000 }, { 0x2000, 0x2000 }, { 0x5000, 0x3000 } }, 3 },
-	{ "table crosses a page although it would fit one", 0x8000, { { 0, 0x8000 } }, 1,
-	  { 32, 0, 0, 0x1f00, 0x7000 }, { { 0, 0x1000 }, { 0x3000, 0x4000 } }, 2 },
-	{ "table in another BAR", 0x4000, { { 0, 0x4000 } }, 1, { 8, 2, 2, 0, 0x800 },
-	  { { 0, 0x4000 } }, 1 },
-	{ "2048 vectors: table of 32 KiB, PBA of 256 bytes", 0x20000, { { 0, 0x20000 } }, 1,
-	  { 2048, 0, 0, 0x8000, 0x10000 }, { { 0, 0x8000 }, { 0x11000, 0xf000 } }, 2 },
-	{ "several sparse areas, the table in the second", 0x10000,
-	  { { 0, 0x2000 }, { 0x4000, 0x4000 }, { 0xc000, 0x1000 } }, 3, { 16, 0, 0, 0x5000, 0x5800 },
-	  { { 0, 0x2000 }, { 0x4000, 0x1000 }, { 0x6000, 0x2000 }, { 0xc000, 0x1000 } }, 4 },
-	{ "an area beyond the BAR is not believed", 0x2000, { { 0, 0x1000 }, { 0x2000, 0x1000 } }, 2,
-	  { 0 }, { { 0, 0x1000 } }, 1 },
-	{ "an area with parts of pages gives its whole pages", 0x4000, { { 0x800, 0x3000 } }, 1, { 0 },
-	  { { 0x1000, 0x2000 } }, 1 },
+	{ "NVMe: table in the doorbells' BAR",
+	  0x4000,
+	  { { 0, 0x4000 } },
+	  1,
+	  { 65, 0, 0, 0x2000, 0x3000 },
+	  { { 0, 0x2000 } },
+	  1 },
+	{ "table and PBA in one page at the start",
+	  0x4000,
+	  { { 0, 0x4000 } },
+	  1,
+	  { 5, 0, 0, 0, 0x800 },
+	  { { 0x1000, 0x3000 } },
+	  1 },
+	{ "PBA before the table",
+	  0x8000,
+	  { { 0, 0x8000 } },
+	  1,
+	  { 8, 0, 0, 0x4000, 0x1000 },
+	  { { 0, 0x1000 }, { 0x2000, 0x2000 }, { 0x5000, 0x3000 } },
+	  3 },
+	{ "table crosses a page although it would fit one",
+	  0x8000,
+	  { { 0, 0x8000 } },
+	  1,
+	  { 32, 0, 0, 0x1f00, 0x7000 },
+	  { { 0, 0x1000 }, { 0x3000, 0x4000 } },
+	  2 },
+	{ "table in another BAR",
+	  0x4000,
+	  { { 0, 0x4000 } },
+	  1,
+	  { 8, 2, 2, 0, 0x800 },
+	  { { 0, 0x4000 } },
+	  1 },
+	{ "2048 vectors: table of 32 KiB, PBA of 256 bytes",
+	  0x20000,
+	  { { 0, 0x20000 } },
+	  1,
+	  { 2048, 0, 0, 0x8000, 0x10000 },
+	  { { 0, 0x8000 }, { 0x11000, 0xf000 } },
+	  2 },
+	{ "several sparse areas, the table in the second",
+	  0x10000,
+	  { { 0, 0x2000 }, { 0x4000, 0x4000 }, { 0xc000, 0x1000 } },
+	  3,
+	  { 16, 0, 0, 0x5000, 0x5800 },
+	  { { 0, 0x2000 }, { 0x4000, 0x1000 }, { 0x6000, 0x2000 }, { 0xc000, 0x1000 } },
+	  4 },
+	{ "an area beyond the BAR is not believed",
+	  0x2000,
+	  { { 0, 0x1000 }, { 0x2000, 0x1000 } },
+	  2,
+	  { 0 },
+	  { { 0, 0x1000 } },
+	  1 },
+	{ "an area with parts of pages gives its whole pages",
+	  0x4000,
+	  { { 0x800, 0x3000 } },
+	  1,
+	  { 0 },
+	  { { 0x1000, 0x2000 } },
+	  1 },
 	{ "sub-page BAR", 0x100, { { 0, 0x100 } }, 1, { 0 }, { { 0, 0 } }, 0 },
-	{ "the table fills the BAR", 0x1000, { { 0, 0x1000 } }, 1, { 8, 0, 0, 0, 0x800 },
-	  { { 0, 0 } }, 0 },
+	{ "the table fills the BAR",
+	  0x1000,
+	  { { 0, 0x1000 } },
+	  1,
+	  { 8, 0, 0, 0, 0x800 },
+	  { { 0, 0 } },
+	  0 },
 };
 
 static void fill(struct bar_facts *f, struct vfio_region *regions, const struct layout_case *c)
@@ -165,11 +214,13 @@ static void test_impossible_facts_are_refused_by_name(void **state)
 
 	fill(&f, regions, &layouts[0]);
 	f.msix = (struct msix_place){ 16, 0, 0, 0x1ff80, 0 };
-	refuse(&f, "the MSI-X table (offset 0x1ff80, 256 bytes) lies outside BAR 0 of 0x20000 bytes");
+	refuse(&f,
+	       "the MSI-X table (offset 0x1ff80, 256 bytes) lies outside BAR 0 of 0x20000 bytes");
 
 	fill(&f, regions, &layouts[0]);
 	f.msix = (struct msix_place){ 16, 3, 0, 0, 0 };
-	refuse(&f, "the MSI-X table is said to be in BAR 3, which is no memory BAR of this function");
+	refuse(&f,
+	       "the MSI-X table is said to be in BAR 3, which is no memory BAR of this function");
 
 	fill(&f, regions, &layouts[0]);
 	f.msix = (struct msix_place){ 1, 0, 0, 0, 0xfffffff8 };
@@ -178,8 +229,9 @@ static void test_impossible_facts_are_refused_by_name(void **state)
 
 	fill(&f, regions, &layouts[0]);
 	regions[PCIDEV_ROM].size = MIB(17);
-	refuse(&f, "expansion ROM of 17825792 bytes is larger than PCI allows (16 MiB); leave it out "
-		   "with rombar=off");
+	refuse(&f,
+	       "expansion ROM of 17825792 bytes is larger than PCI allows (16 MiB); leave it out "
+	       "with rombar=off");
 }
 
 int main(void)

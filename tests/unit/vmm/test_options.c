@@ -46,7 +46,8 @@ static void test_defaults_and_values(void **state)
 	options_fini(&o);
 	free(out);
 	assert_int_equal(parse(ARGV("--kernel=bz", "--memory", "4G", "--cpus=8", "--reboot", "exit",
-				    "--dry-run", "--timing", "--serial", "null"), &o, &out, &err),
+				    "--dry-run", "--timing", "--serial", "null"),
+			       &o, &out, &err),
 			 OPTIONS_RUN);
 	assert_int_equal(o.memory, GIB(4));
 	assert_int_equal(o.cpus, 8);
@@ -64,7 +65,9 @@ static void test_assign_is_exactly_a_device(void **state)
 
 	(void)state;
 	assert_int_equal(parse(ARGV("--assign", "0000:03:00.0", "--assign", "04:00.1,rombar=off",
-				    "--device", "pcie-root-port,id=p"), &o, &out, &err), OPTIONS_RUN);
+				    "--device", "pcie-root-port,id=p"),
+			       &o, &out, &err),
+			 OPTIONS_RUN);
 	assert_int_equal(o.n_devices, 3);
 	assert_string_equal(o.devices[0], "vfio-pci,host=0000:03:00.0");
 	assert_string_equal(o.devices[1], "vfio-pci,host=04:00.1,rombar=off");
@@ -79,7 +82,8 @@ static void test_wrong_forms_name_the_culprit(void **state)
 		char *argv[6];
 		const char *sentence;
 	} cases[] = {
-		{ { "v", "--kernal", "x" }, "unknown option --kernal; did you mean --kernel? (see --help)" },
+		{ { "v", "--kernal", "x" },
+		  "unknown option --kernal; did you mean --kernel? (see --help)" },
 		{ { "v", "bzImage" }, "unexpected argument \"bzImage\" (see --help)" },
 		{ { "v", "--kernel" }, "--kernel needs a value: FILE" },
 		{ { "v", "--timing=yes" }, "--timing takes no value" },
@@ -88,7 +92,8 @@ static void test_wrong_forms_name_the_culprit(void **state)
 		{ { "v", "--memory", "1K" }, "--memory 1K: at least 2M, in whole pages of 4K" },
 		{ { "v", "--initrd", "i" }, "--initrd without --kernel" },
 		{ { "v", "--cmdline", "c" }, "--cmdline without --kernel" },
-		{ { "v", "--accel", "" }, "--accel: an empty entry (form: NAME[,PROP=VALUE]:NAME...)" },
+		{ { "v", "--accel", "" },
+		  "--accel: an empty entry (form: NAME[,PROP=VALUE]:NAME...)" },
 	};
 
 	(void)state;
@@ -106,8 +111,10 @@ static void test_wrong_forms_name_the_culprit(void **state)
 
 static void test_rejects_nonsense_anywhere(void **state)
 {
-	static const char *const accels[] = { "kvn", "kvm:", ":kvm", "kvm,kernel-irqchip=maybe",
-					      "kvm,nosuch=1", "kvm:nane", "none,x=1" };
+	static const char *const accels[] = {
+		"kvn",		"kvm:",	    ":kvm",    "kvm,kernel-irqchip=maybe",
+		"kvm,nosuch=1", "kvm:nane", "none,x=1"
+	};
 	static const char *const sizes[] = { "0", "-1", "4Q", "", "99999999999999999999", "1.5G" };
 	static const char *const cpus[] = { "0", "256", "two", "", "1x", "-1" };
 	struct vmm_opts o;
@@ -116,17 +123,20 @@ static void test_rejects_nonsense_anywhere(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(accels); i++) {
-		assert_int_equal(parse(ARGV("--accel", (char *)accels[i]), &o, &out, &err), OPTIONS_BAD);
+		assert_int_equal(parse(ARGV("--accel", (char *)accels[i]), &o, &out, &err),
+				 OPTIONS_BAD);
 		assert_true(err.msg[0]);
 		free(out);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		assert_int_equal(parse(ARGV("--memory", (char *)sizes[i]), &o, &out, &err), OPTIONS_BAD);
+		assert_int_equal(parse(ARGV("--memory", (char *)sizes[i]), &o, &out, &err),
+				 OPTIONS_BAD);
 		assert_non_null(strstr(err.msg, "--memory"));
 		free(out);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
-		assert_int_equal(parse(ARGV("--cpus", (char *)cpus[i]), &o, &out, &err), OPTIONS_BAD);
+		assert_int_equal(parse(ARGV("--cpus", (char *)cpus[i]), &o, &out, &err),
+				 OPTIONS_BAD);
 		assert_non_null(strstr(err.msg, "--cpus"));
 		free(out);
 	}
@@ -138,9 +148,15 @@ static void test_rejects_nonsense_anywhere(void **state)
 static void test_help_fits_a_screen_and_is_asked_for_anywhere(void **state)
 {
 	static char *const asked[][4] = {
-		{ "v", "--help" }, { "v", "--device", "help" }, { "v", "--device", "vfio-pci,help" },
-		{ "v", "--machine", "help" }, { "v", "--machine", "pc,help" }, { "v", "--accel", "help" },
-		{ "v", "--accel", "kvm,help" }, { "v", "--serial", "help" }, { "v", "--trace", "help" },
+		{ "v", "--help" },
+		{ "v", "--device", "help" },
+		{ "v", "--device", "vfio-pci,help" },
+		{ "v", "--machine", "help" },
+		{ "v", "--machine", "pc,help" },
+		{ "v", "--accel", "help" },
+		{ "v", "--accel", "kvm,help" },
+		{ "v", "--serial", "help" },
+		{ "v", "--trace", "help" },
 		{ "v", "--version" },
 	};
 
