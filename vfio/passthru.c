@@ -50,6 +50,16 @@ static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off
 		vfio_region_write(p->vd, bar, off, val, size);
 }
 
+/* A write that should have turned it on may have failed: then the trap answers. */
+static bool hw_decodes(struct passthru *p)
+{
+	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2), power = 0;
+
+	if (p->pd.pm_off)
+		power = vfio_cfg_read(p->vd, p->pd.pm_off + (unsigned int)PCI_PM_CTRL, 1);
+	return (command & PCI_COMMAND_MEMORY) && !(power & PCI_PM_CTRL_STATE_MASK);
+}
+
 /* Decoding must be on in hardware before a window shows it: after a reset the shadow has the
  * guest's COMMAND and the hardware 0. */
 static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
@@ -63,7 +73,8 @@ static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
 	uint16_t have = (uint16_t)vfio_cfg_read(p->vd, PCI_COMMAND, 2);
 	if ((have & decode) != want)
 		vfio_cfg_write(p->vd, PCI_COMMAND, (have & (uint32_t)~decode) | want, 2);
-	passthru_win_enable(pd, bar);
+	if (hw_decodes(p))
+		passthru_win_enable(pd, bar);
 }
 
 static void passthru_function_reset(struct pcidev *pd);
