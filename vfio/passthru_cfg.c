@@ -167,7 +167,8 @@ static int add_exp(struct passthru *p, const struct pcicap *cap, unsigned int le
 	pcicfg_set_hw(c, off + PCI_EXP_DEVSTA, 2, sta | PCI_EXP_DEVSTA_TRPND);
 	pcicfg_set_w1c(c, off + PCI_EXP_DEVSTA, 2, sta);
 	pcicfg_set_fwd(c, off + PCI_EXP_DEVSTA, 2, sta);
-	exp_link(p, off, len, type != PCI_EXP_TYPE_RC_END);
+	/* An integrated endpoint of version 1 has no room for a link's registers. */
+	exp_link(p, off, len, type != PCI_EXP_TYPE_RC_END && len >= PCI_EXP_SLTCAP);
 	if (len >= PCI_EXP_DEVCTL2 + 2) {
 		pcicfg_set(c, off + PCI_EXP_DEVCTL2, 2, pcicfg_get(c, off + PCI_EXP_DEVCTL2, 2),
 			   ctl2_fwd | PCI_EXP_DEVCTL2_LTR_EN | PCI_EXP_DEVCTL2_ATOMIC_REQ);
@@ -219,19 +220,49 @@ static const struct cap_policy *policy_of(const struct cap_policy *t, size_t n, 
 struct build {
 	struct passthru *p;
 	struct verr *reterr;
-	struct pcicap kept[64]; /* extended */
+	bool start[PCICFG_SIZE / 4]; /* dwords at which a capability starts */
+	struct pcicap kept[64];	     /* extended */
 	unsigned int n_kept;
 };
+
+static int mark_start(void *ctx, const struct pcicap *cap)
+{
+	struct build *b = ctx;
+
+	b->start[cap->off / 4] = true;
+	return 0;
+}
+
+/* A device may claim more for a capability than there is up to the next one. */
+static unsigned int clip(const struct build *b, unsigned int off, unsigned int len)
+{
+	for (unsigned int i = 4; i < len && off + i < PCICFG_SIZE; i += 4)
+		if (b->start[(off + i) / 4])
+			return i;
+	return len;
+}
+
+/* Ours have all their registers, or are not there; PCI Express ends where its kind does. And
+ * there is one of each (PCI 3.0 6.7). */
+static bool own_fits(const struct passthru *p, const struct pcicap *cap, unsigned int full,
+		     unsigned int len)
+{
+	unsigned int need = cap->id == PCI_CAP_ID_EXP ? PCI_EXP_LNKCAP : full;
+
+	return len >= need && !pcicap_find(&p->pd.cfg, (uint8_t)cap->id);
+}
 
 static int build_cap(void *ctx, const struct pcicap *cap)
 {
 	struct build *b = ctx;
 	struct passthru *p = b->p;
 	const struct cap_policy *pol = policy_of(std_policy, ARRAY_SIZE(std_policy), cap->id);
-	unsigned int len = pcicap_len(vfio_cfg_reader, p->vd, cap);
+	unsigned int full = pcicap_len(vfio_cfg_reader, p->vd, cap);
+	unsigned int len = clip(b, cap->off, full);
 	int r = 0;
 
-	if (!pol || pol->policy == HIDE || len < 2 || cap->off + len > 256) {
+	if (!pol || pol->policy == HIDE || len < 2 || cap->off + len > 256 ||
+	    (pol->policy == OWN && !own_fits(p, cap, full, len))) {
 		log_debug("%s: capability %#x at %#x hidden", p->vd->name, cap->id, cap->off);
 		return 0;
 	}
@@ -274,7 +305,7 @@ static int build_ext(void *ctx, const struct pcicap *cap)
 	struct build *b = ctx;
 	struct passthru *p = b->p;
 	const struct cap_policy *pol = policy_of(ext_policy, ARRAY_SIZE(ext_policy), cap->id);
-	unsigned int len = ext_len(p, cap);
+	unsigned int len = clip(b, cap->off, ext_len(p, cap));
 
 	if (!pol || len < 8 || cap->off + len > PCICFG_SIZE || b->n_kept == ARRAY_SIZE(b->kept)) {
 		log_debug("%s: extended capability %#x at %#x hidden", p->vd->name, cap->id,
@@ -338,6 +369,7 @@ int passthru_cfg_build(struct passthru *p, struct verr *reterr)
 	struct build b = { .p = p, .reterr = reterr };
 
 	build_header(p);
+	pcicap_walk(vfio_cfg_reader, p->vd, mark_start, &b);
 	int r = pcicap_walk(vfio_cfg_reader, p->vd, build_cap, &b);
 	if (r == -ELOOP || r == -EBADMSG) {
 		log_debug("%s: capability list is broken: cut where it breaks", p->vd->name);
@@ -346,6 +378,7 @@ int passthru_cfg_build(struct passthru *p, struct verr *reterr)
 	if (r < 0)
 		return r;
 	if (p->pd.cfg.size > PCI_CFG_SPACE_SIZE) {
+		pcicap_walk_ext(vfio_cfg_reader, p->vd, mark_start, &b);
 		r = pcicap_walk_ext(vfio_cfg_reader, p->vd, build_ext, &b);
 		link_ext(&b);
 	}
