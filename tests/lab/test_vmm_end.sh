@@ -16,12 +16,13 @@ start()
 		--initrd "$WORK/net.cpio" --memory 256 --control "$WORK/control" \
 		--cmdline "quiet mitigations=off" </dev/null >"$WORK/log" 2>&1 &
 	PID=$!
-	for _ in $(seq 1200); do
-		! grep -q '^guest: traffic' "$WORK/log" || return 0
-		kill -0 "$PID" 2>/dev/null || break
-		sleep 0.1
+	for ((end = SECONDS + 180; SECONDS < end; )); do
+		! grep -q "^guest: traffic" "$WORK/log" || return 0
+		readlink "/proc/$PID/exe" >/dev/null || break # a zombie has none
+		sleep 0.2
 	done
 	sed 's/^/     | /' "$WORK/log"
+	kill -9 "$PID" 2>/dev/null
 	return 1
 }
 
