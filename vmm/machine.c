@@ -50,13 +50,21 @@ static void set_state(struct machine *m, enum machine_state s, const char *event
 
 /* ---- events from devices and vCPUs ----------------------------------------------------------- */
 
+/* Only a crash and a lost device have something to say, the latter first as in event_run(). */
+static bool event_tells(const struct machine *m, enum platform_event ev)
+{
+	if (ev == PLATFORM_PANIC)
+		return !(m->events & (BIT32(PLATFORM_PANIC) | BIT32(PLATFORM_DEVICE_LOST)));
+	return ev == PLATFORM_DEVICE_LOST && !(m->events & BIT32(PLATFORM_DEVICE_LOST));
+}
+
 static void machine_event(void *opaque, enum platform_event ev, struct dev *dev, const char *text)
 {
 	struct machine *m = opaque;
 
 	(void)dev;
 	pthread_mutex_lock(&m->event_lock);
-	if (text && !m->event_text[0])
+	if (text && event_tells(m, ev))
 		snprintf(m->event_text, sizeof(m->event_text), "%s", text);
 	m->events |= BIT32(ev);
 	pthread_mutex_unlock(&m->event_lock);
@@ -68,7 +76,6 @@ static void event_run(struct loop_job *job)
 {
 	struct machine *m = container_of(job, struct machine, event_job);
 	char text[sizeof(m->event_text)];
-	struct verr err = { 0 };
 
 	pthread_mutex_lock(&m->event_lock);
 	unsigned int events = m->events;
@@ -87,8 +94,8 @@ static void event_run(struct loop_job *job)
 		machine_quit(m, MACHINE_POWERED_OFF, "the guest powered off");
 	else if ((events & BIT32(PLATFORM_RESET)) && !m->setup.reboot_restarts)
 		machine_quit(m, MACHINE_POWERED_OFF, "the guest asked for a reboot");
-	else if ((events & BIT32(PLATFORM_RESET)) && machine_reset(m, &err) < 0)
-		machine_quit(m, MACHINE_CRASHED, err.msg);
+	else if (events & BIT32(PLATFORM_RESET))
+		machine_reset(m, NULL); /* what fails there ends the machine */
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -282,25 +289,45 @@ int machine_resume(struct machine *m, struct verr *reterr)
 	return r;
 }
 
-/* As the reset line does: everything to power-on, the kernel loaded anew. A paused machine stays
- * paused no longer: it starts over. */
-int machine_reset(struct machine *m, struct verr *reterr)
+/* What the vCPUs asked for until they stood still is answered by the one reset that follows. */
+static void forget_resets(struct machine *m)
+{
+	pthread_mutex_lock(&m->event_lock);
+	m->events &= ~BIT32(PLATFORM_RESET);
+	pthread_mutex_unlock(&m->event_lock);
+}
+
+static int start_over(struct machine *m, struct verr *reterr)
 {
 	struct dev *d;
 
-	if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSED)
-		return verr_set(reterr, -EINVAL, "the machine is not running");
-	pause_vcpus(m);
 	list_for_each_reverse(d, &m->devs, struct dev, node)
 		dev_stop(d);
 	int r = m->accel->ops->reset(m->accel, reterr);
 	if (r < 0)
 		return r;
 	reset_devices(m);
-	r = load_and_start(m, reterr);
-	if (r == 0 && m->observer)
+	return load_and_start(m, reterr);
+}
+
+/* As the reset line does: everything to power-on, the kernel loaded anew. A paused machine stays
+ * paused no longer: it starts over. Half of a reset is no machine: a failure ends it. */
+int machine_reset(struct machine *m, struct verr *reterr)
+{
+	struct verr err = { 0 };
+
+	if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSED)
+		return verr_set(reterr, -EINVAL, "the machine is not running");
+	pause_vcpus(m);
+	forget_resets(m);
+	int r = start_over(m, &err);
+	if (r < 0) {
+		machine_quit(m, MACHINE_CRASHED, err.msg);
+		return verr_set(reterr, r, "%s", err.msg);
+	}
+	if (m->observer)
 		m->observer(m->observer_opaque, "RESET", NULL);
-	return r;
+	return 0;
 }
 
 void machine_quit(struct machine *m, enum machine_stop why, const char *text)

@@ -108,7 +108,7 @@ struct machine {
 	pthread_mutex_t event_lock;
 	struct loop_job event_job;
 	unsigned int events;	/* mask of BIT32(enum platform_event) */
-	char event_text[256];	/* of the first that ends the VM */
+	char event_text[256];	/* of the gravest of them */
 	enum machine_stop stop; /* why it ended */
 	char stop_text[256];
 
@@ -131,7 +131,7 @@ int machine_run(struct machine *m, enum machine_stop *ret, struct verr *reterr);
 int machine_start(struct machine *m, struct verr *reterr);
 void machine_pause(struct machine *m);
 int machine_resume(struct machine *m, struct verr *reterr);
-int machine_reset(struct machine *m, struct verr *reterr);
+int machine_reset(struct machine *m, struct verr *reterr); /* a failure ends the machine */
 void machine_quit(struct machine *m, enum machine_stop why, const char *text);
 
 void machine_lock(struct machine *m);
