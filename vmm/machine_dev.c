@@ -38,6 +38,12 @@ int machine_own_device(struct machine *m, const struct dev_type *type, const cha
 {
 	struct dev *d;
 
+	if (machine_find_device(m, id)) {
+		props_free(&type->t, cfg);
+		return verr_set(reterr, -EEXIST,
+				"id \"%s\" is taken by the machine's own %s: give another one", id,
+				type->t.name);
+	}
 	int r = dev_new(type, &m->plat, id, cfg, &d, reterr);
 	if (r < 0)
 		return r;
@@ -107,7 +113,9 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 	}
 	if (!common.id) { /* two of one type get numbers of their own */
 		char id[sizeof(d->id)];
-		snprintf(id, sizeof(id), "%.48s.%u", type->t.name, m->next_id++);
+		do
+			snprintf(id, sizeof(id), "%.48s.%u", type->t.name, m->next_id++);
+		while (machine_find_device(m, id));
 		memcpy(d->id, id, sizeof(id));
 	}
 	if (type->pci)

@@ -109,6 +109,12 @@ static int place_ram(struct machine *m, struct pc_layout *l, const struct pci_ne
 	l->mmio32 = (struct range){ hole, PC_ECAM_BASE - 1 };
 	l->ram_low_size = MIN(m->setup.ram_size, hole);
 	l->ram_high_size = m->setup.ram_size - l->ram_low_size;
+	uint64_t room = (UINT64_C(1) << m->accel->phys_bits) - PC_HIGH_RAM_BASE;
+	if (l->ram_high_size > room)
+		return verr_set(reterr, -EINVAL,
+				"--memory %" PRIu64 "M is more than a guest can address with %u "
+				"bits: at most %" PRIu64 " MiB here",
+				m->setup.ram_size >> 20, m->accel->phys_bits, (hole + room) >> 20);
 	return 0;
 }
 
