@@ -189,9 +189,19 @@ static int cmd_help(struct control *c, json_t *ret, struct verr *reterr)
 	return 0;
 }
 
+/* A sentence may quote a peer or a path, and be cut within a character: JSON takes UTF-8 only. */
 static json_t *make_error(const char *class_name, const char *desc)
 {
-	return json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", desc);
+	char ascii[VERR_MSG_MAX];
+	json_t *e = json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", desc);
+
+	if (e)
+		return e;
+	snprintf(ascii, sizeof(ascii), "%s", desc);
+	for (char *p = ascii; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	return json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", ascii);
 }
 
 static json_t *execute(struct control *c, json_t *request)
@@ -352,12 +362,18 @@ static int clear_path(const struct sockaddr_un *addr, struct verr *reterr)
 				"--control %s: a file that is no socket is there; "
 				"remove it or choose another path",
 				addr->sun_path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
-	if (fd >= 0)
-		close(fd);
-	if (r == 0)
-		return verr_set(reterr, -EADDRINUSE, "--control %s: another process listens there",
+	/* Without waiting: who listens may not come to accept. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return verr_set(reterr, -errno, "--control %s: %s", addr->sun_path,
+				strerror(errno));
+	bool dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
+		    errno == ECONNREFUSED;
+	close(fd);
+	if (!dead)
+		return verr_set(reterr, -EADDRINUSE,
+				"--control %s: another process has it; "
+				"choose another path",
 				addr->sun_path);
 	unlink(addr->sun_path);
 	return 0;
@@ -367,6 +383,8 @@ static int listen_at(struct control *c, const char *path, struct verr *reterr)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
+	if (path[0] == '\0')
+		return verr_set(reterr, -EINVAL, "--control: the path is empty");
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return verr_set(reterr, -ENAMETOOLONG,
 				"--control %s: a socket path has at most %zu "
