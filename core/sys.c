@@ -204,6 +204,16 @@ const struct sys_ops sys_linux = {
 
 const struct sys_ops *sys = &sys_linux;
 
+void sys_std_fds(void)
+{
+	int fd;
+
+	do
+		fd = sys_open("/dev/null", O_RDWR, 0);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	sys_close_fd(&fd);
+}
+
 void sys_close_fd(int *fd)
 {
 	if (*fd >= 0)

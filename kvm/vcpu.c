@@ -237,11 +237,15 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-/* Only kicks reach a vCPU thread: the process's signals are for others. */
+/* Only kicks reach a vCPU thread: the process's signals are for others. Its own faults stay open,
+ * or a crash would go past the handlers that restore the terminal. */
 static int start_thread(struct kvm_vcpu *v, struct verr *reterr)
 {
+	static const int faults[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
 	sigset_t all, old;
 	sigfillset(&all);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	v->parked = true; /* as good as: `want` is PAUSE */
 	int r = pthread_create(&v->thread, NULL, vcpu_main, v);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cc.h"
+#include "core/sys.h"
 #include "pci/bdf.h"
 #include "vfio/bind.h"
 
@@ -178,6 +179,8 @@ static int run(struct args *a)
 int main(int argc, char **argv)
 {
 	struct args a = { .opts = { .out = stdout } };
+
+	sys_std_fds();
 	int status = parse(argc, argv, &a);
 	if (status < 0)
 		status = run(&a);

@@ -13,6 +13,7 @@
 
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/sys.h"
 #include "core/trace.h"
 #include "vfio/passthru.h"
 #include "vfio/preflight.h"
@@ -39,8 +40,13 @@ static void catch_signals(struct loop *l)
 	signal_loop = l;
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = on_signal;
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		sigaction(ends[i], &sa, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct sigaction now;
+
+		/* Under nohup, and in a shell's background, they are to stay ignored. */
+		if (sigaction(ends[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaction(ends[i], &sa, NULL);
+	}
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
 }
@@ -212,6 +218,7 @@ int vmm_main(int argc, char **argv)
 	struct vmm_opts o;
 	int status = 0;
 
+	sys_std_fds();
 	enum options_result parsed = options_parse(argc, argv, &o, stdout, &err);
 	if (parsed == OPTIONS_RUN && ((o.log && log_configure(o.log, &err) < 0) ||
 				      (o.trace && trace_enable(o.trace, &err) < 0)))
