@@ -59,12 +59,15 @@ static void op_detach(struct accel *a)
 	k->attached = false;
 }
 
+/* The whole VM at once: taking its slots away one by one first would cost a grace period each. */
 static void drop_vm(struct accel_kvm *k)
 {
-	op_detach(&k->a);
+	kvm_vcpus_close(&k->vcpus);
+	aspace_unmap(&k->irq.ioapic.region);
 	kvm_vfio_fini(&k->vfio);
 	kvm_irq_fini(&k->irq);
 	kvm_vm_close(&k->vm);
+	k->attached = false;
 	k->a.irq = NULL;
 	k->used = false;
 }

@@ -85,7 +85,7 @@ static int listener_add(struct gmem_listener *l, const struct gmem_region *r, st
 static void listener_del(struct gmem_listener *l, const struct gmem_region *r)
 {
 	struct kvm_vm *vm = container_of(l, struct kvm_vm, listener);
-	for (unsigned int i = 0; i < vm->n_slots; i++) {
+	for (unsigned int i = 0; i < vm->n_slots && vm->fd >= 0; i++) { /* gone with its VM if not */
 		if (vm->slots[i] != r)
 			continue;
 		int ret = slot_set(vm, i, r, false);
@@ -132,8 +132,8 @@ int kvm_vm_open(struct kvm_vm *vm, const struct kvm_host *host, enum kvm_chip_mo
 
 void kvm_vm_close(struct kvm_vm *vm)
 {
-	gmem_unlisten(&vm->listener);
 	sys_close_fd(&vm->fd);
+	gmem_unlisten(&vm->listener);
 	free(vm->slots);
 	vm->slots = NULL;
 	vm->n_slots = 0;

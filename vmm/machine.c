@@ -193,17 +193,15 @@ void machine_free(struct machine *m)
 		m->accel->ops->pause(m->accel);
 	machine_lock(m);
 	machine_free_devices(m);
-	gmem_del(&m->ram.high);
-	gmem_del(&m->ram.low);
 	if (m->has_bus)
 		pcibus_fini(&m->pci0);
 	chr_close(m->console);
 	machine_unlock(m);
 	loop_cancel(&m->event_job);
 	loop_set_lock(m->loop, NULL, NULL, NULL);
-	if (m->attached)
-		m->accel->ops->detach(m->accel);
-	m->accel->ops->close(m->accel);
+	m->accel->ops->close(m->accel); /* with the VM's slots, cheaper than one by one */
+	gmem_del(&m->ram.high);
+	gmem_del(&m->ram.low);
 	machine_ram_free(&m->ram);
 	aspace_fini(&m->mmio);
 	aspace_fini(&m->pio);
