@@ -98,6 +98,21 @@ static void client_send(struct client *cl, json_t *msg)
 	client_flush(cl);
 }
 
+/* A sentence may quote a peer or a path, and be cut within a character: JSON takes UTF-8 only. */
+static json_t *json_text(const char *s)
+{
+	json_t *t = json_string(s);
+	char *ascii = t ? NULL : strdup(s);
+
+	for (char *p = ascii; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	if (ascii)
+		t = json_string(ascii);
+	free(ascii);
+	return t;
+}
+
 static void control_event(void *opaque, const char *event, const char *text)
 {
 	struct control *c = opaque;
@@ -106,9 +121,9 @@ static void control_event(void *opaque, const char *event, const char *text)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	json_t *msg =
-		json_pack("{s:s, s:{s:I, s:I}, s:{s:s*}}", "event", event, "timestamp", "seconds",
+		json_pack("{s:s, s:{s:I, s:I}, s:{s:o*}}", "event", event, "timestamp", "seconds",
 			  (json_int_t)ts.tv_sec, "microseconds", (json_int_t)(ts.tv_nsec / 1000),
-			  "data", "reason", text && text[0] ? text : NULL);
+			  "data", "reason", text && text[0] ? json_text(text) : NULL);
 	if (!msg)
 		return;
 	list_for_each(cl, &c->clients, struct client, node)
@@ -132,8 +147,8 @@ static int cmd_status(struct control *c, json_t *ret, struct verr *reterr)
 	(void)reterr;
 	list_for_each(d, &m->devs, const struct dev, node)
 		if (d->type->user)
-			json_array_append_new(devs, json_pack("{s:s, s:s}", "id", d->id, "type",
-							      d->type->t.name));
+			json_array_append_new(devs, json_pack("{s:o, s:s}", "id", json_text(d->id),
+							      "type", d->type->t.name));
 	json_object_set_new(ret, "state", json_string(machine_state_name(m->state)));
 	json_object_set_new(ret, "cpus", json_integer(m->setup.vcpus));
 	json_object_set_new(ret, "memory", json_integer((json_int_t)m->setup.ram_size));
@@ -189,19 +204,9 @@ static int cmd_help(struct control *c, json_t *ret, struct verr *reterr)
 	return 0;
 }
 
-/* A sentence may quote a peer or a path, and be cut within a character: JSON takes UTF-8 only. */
 static json_t *make_error(const char *class_name, const char *desc)
 {
-	char ascii[VERR_MSG_MAX];
-	json_t *e = json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", desc);
-
-	if (e)
-		return e;
-	snprintf(ascii, sizeof(ascii), "%s", desc);
-	for (char *p = ascii; *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	return json_pack("{s:{s:s, s:s}}", "error", "class", class_name, "desc", ascii);
+	return json_pack("{s:{s:s, s:o}}", "error", "class", class_name, "desc", json_text(desc));
 }
 
 static json_t *execute(struct control *c, json_t *request)
