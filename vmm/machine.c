@@ -95,11 +95,7 @@ static void event_run(struct loop_job *job)
 	else if ((events & BIT32(PLATFORM_RESET)) && !m->setup.reboot_restarts)
 		machine_quit(m, MACHINE_POWERED_OFF, "the guest asked for a reboot");
 	else if (events & BIT32(PLATFORM_RESET))
-<<<<<<< Updated upstream
 		machine_reset(m, NULL); /* what fails there ends the machine */
-=======
-		machine_reset(m, NULL); /* ends the machine if it fails */
->>>>>>> Stashed changes
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -291,7 +287,6 @@ int machine_resume(struct machine *m, struct verr *reterr)
 	return r;
 }
 
-<<<<<<< Updated upstream
 /* What the vCPUs asked for until they stood still is answered by the one reset that follows. */
 static void forget_resets(struct machine *m)
 {
@@ -300,16 +295,10 @@ static void forget_resets(struct machine *m)
 	pthread_mutex_unlock(&m->event_lock);
 }
 
-=======
->>>>>>> Stashed changes
 static int start_over(struct machine *m, struct verr *reterr)
 {
 	struct dev *d;
 
-<<<<<<< Updated upstream
-=======
-	pause_vcpus(m);
->>>>>>> Stashed changes
 	list_for_each_reverse(d, &m->devs, struct dev, node)
 		dev_stop(d);
 	int r = m->accel->ops->reset(m->accel, reterr);
@@ -320,22 +309,15 @@ static int start_over(struct machine *m, struct verr *reterr)
 }
 
 /* As the reset line does: everything to power-on, the kernel loaded anew. A paused machine stays
-<<<<<<< Updated upstream
  * paused no longer: it starts over. Half of a reset is no machine: a failure ends it. */
-=======
- * paused no longer: it starts over. Half a reset leaves nothing to go on with. */
->>>>>>> Stashed changes
 int machine_reset(struct machine *m, struct verr *reterr)
 {
 	struct verr err = { 0 };
 
 	if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSED)
 		return verr_set(reterr, -EINVAL, "the machine is not running");
-<<<<<<< Updated upstream
 	pause_vcpus(m);
 	forget_resets(m);
-=======
->>>>>>> Stashed changes
 	int r = start_over(m, &err);
 	if (r < 0) {
 		machine_quit(m, MACHINE_CRASHED, err.msg);
