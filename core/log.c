@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define LINE_MAX_BYTES	 1024
 #define LIMIT_WINDOW_NS	 UINT64_C(5000000000)
 #define LIMIT_PER_WINDOW 10
+#define STUCK_MS	 1000
 
 static atomic_int log_level = LOG_LEVEL_WARN;
 static atomic_int log_fd = STDERR_FILENO;
@@ -56,7 +58,10 @@ int log_configure(const char *spec, struct verr *reterr)
 		if (strncmp(opt, "file=", 5) != 0 || opt[5] == '\0')
 			return verr_set(reterr, -EINVAL,
 					"log option '%.64s' is unknown: use LEVEL,file=PATH", opt);
-		int fd = open(opt + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		int fd = open(opt + 5,
+			      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY |
+				      O_NONBLOCK, /* a FIFO without reader */
+			      0600);
 		if (fd < 0) {
 			int r = -errno;
 			return verr_prefix(reterr, r, "can't open log file %s", opt + 5);
@@ -80,6 +85,21 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
+/* Who reads a pipe or terminal may have stopped to; the machine, whose lock the caller may hold,
+ * must not stop with him. He is waited for once, then lines are lost until he reads on. */
+static bool takes_a_line(int fd)
+{
+	static atomic_bool stuck;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int n;
+
+	do
+		n = poll(&p, 1, atomic_load(&stuck) ? 0 : STUCK_MS);
+	while (n < 0 && errno == EINTR);
+	atomic_store(&stuck, n == 0);
+	return n != 0;
+}
+
 /* Room for `len` bytes that may have been cut, and the newline. */
 static void line_end(char *line, size_t at, int len)
 {
@@ -92,7 +112,7 @@ static void line_end(char *line, size_t at, int len)
 
 	int fd = atomic_load(&log_fd);
 	size_t done = 0;
-	while (done < end + 1) {
+	while (done < end + 1 && takes_a_line(fd)) {
 		ssize_t n = write(fd, line + done, end + 1 - done);
 		if (n < 0 && errno == EINTR)
 			continue;

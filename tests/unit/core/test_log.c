@@ -8,9 +8,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_TAG "test"
@@ -194,6 +196,57 @@ static void test_trace_names_the_pattern_that_matches_nothing(void **state)
 	}
 }
 
+static void test_reader_that_stopped_does_not_stop_the_writer(void **state)
+{
+	static char fill[4096];
+	struct verr e = { 0 };
+	int end[2], err;
+	(void)state;
+	memset(fill, 'x', sizeof(fill));
+	assert_int_equal(pipe(end), 0);
+	int flags = fcntl(end[1], F_GETFL);
+	fcntl(end[1], F_SETFL, flags | O_NONBLOCK);
+	while (write(end[1], fill, sizeof(fill)) > 0)
+		;
+	fcntl(end[1], F_SETFL, flags);
+	err = dup(STDERR_FILENO);
+	dup2(end[1], STDERR_FILENO);
+	log_configure("warn", &e);
+	alarm(30); /* the end of a test that waits */
+	for (int i = 0; i < 100; i++)
+		log_warn("nobody reads");
+	alarm(0);
+	/* One who reads on gets what comes then. */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(read(end[0], fill, sizeof(fill)), sizeof(fill));
+	log_warn("somebody reads");
+	dup2(err, STDERR_FILENO);
+	close(end[1]);
+	bool seen = false;
+	for (ssize_t n; (n = read(end[0], fill, sizeof(fill) - 1)) > 0;) {
+		fill[n] = '\0';
+		assert_null(strstr(fill, "nobody"));
+		seen |= strstr(fill, "somebody reads") != NULL;
+	}
+	assert_true(seen);
+	close(end[0]);
+	close(err);
+}
+
+static void test_log_to_a_fifo_without_reader_is_refused(void **state)
+{
+	struct verr e = { 0 };
+	char spec[128];
+	(void)state;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(spec, sizeof(spec), "warn,file=%s", path);
+	alarm(30);
+	assert_int_equal(log_configure(spec, &e), -ENXIO);
+	alarm(0);
+	assert_non_null(strstr(e.msg, path));
+}
+
 static void test_trace_help_lists_every_point(void **state)
 {
 	(void)state;
@@ -220,6 +273,8 @@ int main(void)
 		IN_FILE(test_trace_prints_enabled_points_only),
 		IN_FILE(test_trace_names_the_pattern_that_matches_nothing),
 		cmocka_unit_test(test_trace_help_lists_every_point),
+		cmocka_unit_test(test_reader_that_stopped_does_not_stop_the_writer),
+		IN_FILE(test_log_to_a_fifo_without_reader_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
