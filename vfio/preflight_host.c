@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -219,6 +220,45 @@ static void check_memlock(struct preflight_ctx *c)
 		      need_mib, m.limit >> 10);
 }
 
+struct meminfo {
+	uint64_t total, available, huge_free, huge_size; /* KiB; huge_free: pages */
+};
+
+static int meminfo_line(void *opaque, char *line)
+{
+	struct meminfo *m = opaque;
+	sscanf(line, "MemTotal: %" SCNu64, &m->total);
+	sscanf(line, "MemAvailable: %" SCNu64, &m->available);
+	sscanf(line, "HugePages_Free: %" SCNu64, &m->huge_free);
+	sscanf(line, "Hugepagesize: %" SCNu64, &m->huge_size);
+	return 0;
+}
+
+/* Pinned memory can't be swapped: a guest that is too large takes it from everybody else. */
+static void check_memory(struct preflight_ctx *c)
+{
+	struct meminfo m = { 0 };
+	uint64_t need_mib = (c->req->ram_bytes + MIB(1) - 1) >> 20;
+	if (c->req->ram_bytes == 0 || hostproc_lines("/proc/meminfo", meminfo_line, &m) < 0 ||
+	    m.total == 0)
+		return;
+	uint64_t free_mib = (m.available + m.huge_free * m.huge_size) >> 10;
+	if (need_mib > m.total >> 10)
+		preflight_say(c, VERDICT_FAIL, "memory", "give a smaller --memory",
+			      "%" PRIu64 " MiB of guest RAM must be pinned for DMA and this host "
+			      "has %" PRIu64 " MiB",
+			      need_mib, m.total >> 10);
+	else if (need_mib > free_mib)
+		preflight_say(c, VERDICT_WARN, "memory",
+			      "give a smaller --memory, or stop what uses it",
+			      "%" PRIu64 " MiB of guest RAM must be pinned for DMA and %" PRIu64
+			      " MiB are available: the host may kill processes for it",
+			      need_mib, free_mib);
+	else
+		preflight_say(c, VERDICT_OK, "memory", NULL, "%" PRIu64 " MiB are available",
+			      free_mib);
+}
+
 /* RAM takes a map below and one above 4 GiB and a few for firmware areas; each function's BARs
  * up to a handful more, so that functions reach each other. */
 #define RAM_MAPS      4
@@ -244,5 +284,6 @@ void preflight_limits(struct preflight_ctx *c)
 	if (c->req->n_bdfs == 0)
 		return;
 	check_memlock(c);
+	check_memory(c);
 	check_dma_limit(c);
 }

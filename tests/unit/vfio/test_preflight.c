@@ -516,6 +516,26 @@ static void test_memlock(void **state)
 	preflight_fini(&p);
 }
 
+static void test_memory_of_the_host(void **state)
+{
+	(void)state;
+	struct bdf b = tree_bdf(NIC);
+	tree_file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+	tree_file("/proc/meminfo", "MemTotal:        8388608 kB\nMemFree:  1 kB\n"
+				   "MemAvailable:    2097152 kB\nHugePages_Free:      512\n"
+				   "Hugepagesize:       2048 kB\n");
+	struct preflight p = run_many(&b, 1, GIB(3));
+	assert_int_equal(preflight_worst(&p), VERDICT_OK);
+	preflight_fini(&p);
+	expect_only(run_many(&b, 1, GIB(3) + 1), VERDICT_WARN, "memory",
+		    "3073 MiB of guest RAM must be pinned for DMA and 3072 MiB are available: the "
+		    "host may kill processes for it",
+		    "give a smaller --memory, or stop what uses it");
+	expect_only(run_many(&b, 1, GIB(9)), VERDICT_FAIL, "memory",
+		    "9216 MiB of guest RAM must be pinned for DMA and this host has 8192 MiB",
+		    "give a smaller --memory");
+}
+
 static void test_dma_limit(void **state)
 {
 	(void)state;
@@ -576,6 +596,7 @@ int main(void)
 		T(test_reset),
 		T(test_boot_display),
 		T(test_memlock),
+		T(test_memory_of_the_host),
 		T(test_dma_limit),
 		T(test_nothing_is_written),
 	};
