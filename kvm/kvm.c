@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/sys.h"
 
-enum need { NEED_ALWAYS, NEED_ON, NEED_SPLIT, OPTIONAL };
+enum need { NEED_ALWAYS, NEED_SPLIT, OPTIONAL };
 
 struct cap_row {
 	int cap;
@@ -41,7 +41,6 @@ static const struct cap_row caps[KVM_CAP_IDS] = {
 	ROW(KVM_HAS_IMMEDIATE_EXIT, KVM_CAP_IMMEDIATE_EXIT, NEED_ALWAYS, "4.11",
 	    "stop a virtual CPU at an instruction boundary"),
 	ROW(KVM_HAS_IRQCHIP, KVM_CAP_IRQCHIP, NEED_ALWAYS, "2.6.25", "give the guest local APICs"),
-	ROW(KVM_HAS_PIT2, KVM_CAP_PIT2, NEED_ON, "2.6.31", "give the guest its legacy timer"),
 	ROW(KVM_HAS_SPLIT_IRQCHIP, KVM_CAP_SPLIT_IRQCHIP, NEED_SPLIT, "4.4",
 	    "keep the IOAPIC in user space"),
 	ROW(KVM_HAS_IRQ_ROUTING, KVM_CAP_IRQ_ROUTING, NEED_ALWAYS, "2.6.30", "route MSIs"),
@@ -100,8 +99,7 @@ static int open_failed(int r, struct verr *reterr)
 
 static bool needed(const struct cap_row *row, enum kvm_chip_mode mode)
 {
-	return row->need == NEED_ALWAYS || (row->need == NEED_ON && mode == KVM_CHIP_ON) ||
-	       (row->need == NEED_SPLIT && mode == KVM_CHIP_SPLIT);
+	return row->need == NEED_ALWAYS || (row->need == NEED_SPLIT && mode == KVM_CHIP_SPLIT);
 }
 
 static int check_caps(struct kvm_host *h, enum kvm_chip_mode mode, struct verr *reterr)

@@ -19,7 +19,7 @@ void kvm_power_on_free(struct kvm_power_on *p); /* NULL allowed */
  * wait for INIT and SIPI. */
 int kvm_power_on_vcpu(const struct kvm_power_on *p, int vcpu_fd, unsigned int id,
 		      struct verr *reterr);
-/* PICs (masked: kvm_vm_chip()), IOAPIC and PIT of mode `on`; nothing in mode `split`. */
+/* PICs (masked: kvm_vm_chip()) and IOAPIC of mode `on`; nothing in mode `split`. */
 int kvm_power_on_chip(const struct kvm_power_on *p, const struct kvm_vm *vm, struct verr *reterr);
 
 VV_END_DECLS

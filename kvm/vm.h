@@ -42,7 +42,7 @@ void kvm_vm_close(struct kvm_vm *vm); /* unlistens first; closed already: no eff
 
 /* Mirrors guest memory in KVM slots from now on. */
 int kvm_vm_listen(struct kvm_vm *vm, struct gmem *m, struct verr *reterr);
-/* The interrupt controllers (and with them the PIT in mode `on`), made at the first call; before
+/* The interrupt controllers, made at the first call; before
  * the first vCPU. As late as can be: making them in the kernel leaves SRCU work behind that has
  * the next change of a memory slot wait for milliseconds, and RAM is usually not there yet when
  * the machine attaches. */

@@ -53,8 +53,7 @@ struct acpi_pm_cfg {
 extern const struct dev_type acpi_pm_type;
 
 /* What a PC's kernel pokes at without asking: POST code port, system control ports A and B, and
- * the ports of the interval timer, which is not there (an accelerator that has one answers first
- * and these are never reached). No configuration. */
+ * the ports of the interval timer, which is not there. No configuration. */
 extern const struct dev_type legacy_type;
 
 /* For tests and tiny guests: a write ends the machine. 0 is a clean power-off, anything else is

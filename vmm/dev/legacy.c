@@ -6,7 +6,6 @@
 //             at every NMI); the refresh bit toggles; timer 2's output is high once its gate is.
 //  0x80       POST code: swallowed.
 //  0x92       system control port A: bit 0 resets, A20 is always on.
-// An accelerator with its own interval timer answers 0x40-0x43 and 0x61 before they come here.
 #include <stdlib.h>
 
 #include "core/aspace.h"

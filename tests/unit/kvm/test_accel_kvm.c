@@ -270,7 +270,6 @@ static void test_missing_capabilities_are_named_with_the_kernel_that_has_them(vo
 		{ KVM_CAP_IMMEDIATE_EXIT, "kernel-irqchip=on", "KVM_CAP_IMMEDIATE_EXIT", "4.11" },
 		{ KVM_CAP_SIGNAL_MSI, "kernel-irqchip=on", "KVM_CAP_SIGNAL_MSI", "3.5" },
 		{ KVM_CAP_SPLIT_IRQCHIP, "kernel-irqchip=split", "KVM_CAP_SPLIT_IRQCHIP", "4.4" },
-		{ KVM_CAP_PIT2, "kernel-irqchip=on", "KVM_CAP_PIT2", "2.6.31" },
 	};
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
