@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * The smallest guest there is, twice: an ELF kernel with a PVH note for vfio-vmm (start_pvh) and,
- * linked as a 64 KiB BIOS, the same for QEMU (reset vector). Its first instructions write 0 to the
- * debug-exit port 0x501, or stay in hlt if built with -DSTAY. */
+ * linked as a 64 KiB BIOS, the same for QEMU (reset vector). Its first instructions write a
+ * byte to the serial port, then 0 to the debug-exit port 0x501, or stay in hlt if built with
+ * -DSTAY. */
 	.code32
 #ifdef BIOS
 	.code16
@@ -22,6 +23,9 @@ start_pvh:
 1:	hlt
 	jmp 1b
 #else
+	movw $0x3f8, %dx
+	movb $0x21, %al
+	outb %al, %dx
 	movw $0x501, %dx
 	xorl %eax, %eax
 	outb %al, %dx
