@@ -67,7 +67,7 @@ struct pci_windows {
  * way are counted both in mmio64 and, up to 256 MiB each, in mmio32. */
 struct pci_needs {
 	uint64_t io, mmio32, mmio64;
-	uint64_t mmio64_align; /* largest alignment in it; 0 if it needs nothing */
+	uint64_t mmio32_align, mmio64_align; /* largest alignment in it; 0 if it needs nothing */
 };
 void pcibus_needs(struct pcibus *root, struct pci_needs *ret);
 /* Numbers buses, places every BAR (largest first) and programs BARs, bridge windows and COMMAND

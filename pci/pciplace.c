@@ -432,6 +432,7 @@ void pcibus_needs(struct pcibus *root, struct pci_needs *ret)
 	ret->io = io.size;
 	ret->mmio32 = mem.size;
 	ret->mmio64 = pref.size;
+	ret->mmio32_align = mem.size != 0 ? mem.align : 0;
 	ret->mmio64_align = pref.size != 0 ? pref.align : 0;
 }
 

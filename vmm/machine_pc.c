@@ -24,7 +24,7 @@
 #define PC_ECAM_BASE	UINT64_C(0xe0000000)
 #define PC_ECAM_BUSES	256u
 #define PC_MMIO32_MIN	MIB(512)
-#define PC_MMIO32_MAX	GIB(2)
+#define PC_LOW_RAM_MIN	GIB(1)
 #define PC_MMIO64_MIN	GIB(32)
 #define PC_ACPI_PM_PORT 0x600
 #define PC_SERIAL_PORT	0x3f8
@@ -98,14 +98,16 @@ static int place_ram(struct machine *m, struct pc_layout *l, const struct pci_ne
 		     struct verr *reterr)
 {
 	uint64_t window = ALIGN_UP(MAX(needs->mmio32, PC_MMIO32_MIN), MIB(256));
+	uint64_t hole = 0;
 
-	if (window > PC_MMIO32_MAX)
+	/* The largest BAR comes first in it: nothing may be lost to its alignment. */
+	if (window <= PC_ECAM_BASE)
+		hole = ALIGN_DOWN(PC_ECAM_BASE - window, MAX(needs->mmio32_align, MIB(256)));
+	if (hole < PC_LOW_RAM_MIN)
 		return verr_set(reterr, -ENOSPC,
-				"the devices' 32-bit BARs need %" PRIu64
-				" MiB, more than the %" PRIu64
-				" MiB a PC has room for below 4 GiB: fewer devices",
-				needs->mmio32 >> 20, PC_MMIO32_MAX >> 20);
-	uint64_t hole = PC_ECAM_BASE - window;
+				"the devices' 32-bit BARs need %" PRIu64 " MiB, aligned to %" PRIu64
+				" MiB, more than a PC has room for below 4 GiB: fewer devices",
+				needs->mmio32 >> 20, needs->mmio32_align >> 20);
 	l->mmio32 = (struct range){ hole, PC_ECAM_BASE - 1 };
 	l->ram_low_size = MIN(m->setup.ram_size, hole);
 	l->ram_high_size = m->setup.ram_size - l->ram_low_size;
