@@ -102,14 +102,15 @@ static int add_msix(struct passthru *p, const struct pcicap *cap, unsigned int l
 }
 
 /* A function must look like what it is plugged into: an endpoint on the root bus is an integrated
- * one without a link, an integrated one below a port is an endpoint (PCIe 6.0 7.5.3.2). */
-static unsigned int exp_type(struct passthru *p, unsigned int type)
+ * one without a link, an integrated one below a port is an endpoint (PCIe 6.0 7.5.3.2) - unless its
+ * capability, of version 1, ends where a link's registers would be: others may lie there. */
+static unsigned int exp_type(struct passthru *p, unsigned int type, unsigned int len)
 {
 	bool below_port = p->bus->bridge != NULL;
 
 	if (!below_port && (type == PCI_EXP_TYPE_ENDPOINT || type == PCI_EXP_TYPE_LEG_END))
 		return PCI_EXP_TYPE_RC_END;
-	if (below_port && type == PCI_EXP_TYPE_RC_END)
+	if (below_port && type == PCI_EXP_TYPE_RC_END && len > PCI_EXP_LNKSTA)
 		return PCI_EXP_TYPE_ENDPOINT;
 	return type;
 }
@@ -153,7 +154,7 @@ static int add_exp(struct passthru *p, const struct pcicap *cap, unsigned int le
 	if (r < 0)
 		return r;
 	uint16_t flags = (uint16_t)vfio_cfg_read(p->vd, off + PCI_EXP_FLAGS, 2);
-	unsigned int type = exp_type(p, (flags & PCI_EXP_FLAGS_TYPE) >> 4);
+	unsigned int type = exp_type(p, (flags & PCI_EXP_FLAGS_TYPE) >> 4, len);
 	if ((flags & PCI_EXP_FLAGS_VERS) == 0)
 		flags |= 1; /* version 0 devices exist; drivers stumble over it */
 	add_frozen(p, off + PCI_EXP_DEVCAP, len - PCI_EXP_DEVCAP);
