@@ -71,6 +71,14 @@ static void machine_event(void *opaque, enum platform_event ev, struct dev *dev,
 	loop_defer(m->loop, &m->event_job);
 }
 
+/* Who paused the machine finds it so: what the guest asked for until then is done at resume. */
+static void hold_reset(struct machine *m)
+{
+	pthread_mutex_lock(&m->event_lock);
+	m->events |= BIT32(PLATFORM_RESET);
+	pthread_mutex_unlock(&m->event_lock);
+}
+
 /* The gravest first: a guest that crashed is not rebooted because it also asked for it. */
 static void event_run(struct loop_job *job)
 {
@@ -94,6 +102,8 @@ static void event_run(struct loop_job *job)
 		machine_quit(m, MACHINE_POWERED_OFF, "the guest powered off");
 	else if ((events & BIT32(PLATFORM_RESET)) && !m->setup.reboot_restarts)
 		machine_quit(m, MACHINE_POWERED_OFF, "the guest asked for a reboot");
+	else if ((events & BIT32(PLATFORM_RESET)) && m->state == MACHINE_PAUSED)
+		hold_reset(m);
 	else if (events & BIT32(PLATFORM_RESET))
 		machine_reset(m, NULL); /* what fails there ends the machine */
 }
@@ -282,9 +292,11 @@ int machine_resume(struct machine *m, struct verr *reterr)
 	if (m->state != MACHINE_PAUSED)
 		return 0;
 	int r = m->accel->ops->run(m->accel, reterr);
-	if (r == 0)
-		set_state(m, MACHINE_RUNNING, "RESUME", NULL);
-	return r;
+	if (r < 0)
+		return r;
+	set_state(m, MACHINE_RUNNING, "RESUME", NULL);
+	loop_defer(m->loop, &m->event_job); /* see hold_reset() */
+	return 0;
 }
 
 /* What the vCPUs asked for until they stood still is answered by the one reset that follows. */

@@ -66,6 +66,27 @@ static void test_requests_before_a_reset_are_one_reset(void **state)
 	assert_int_equal(resets, 2);
 }
 
+static void test_reset_asked_for_before_a_pause_waits_for_resume(void **state)
+{
+	struct verr err = { 0 };
+	(void)state;
+	flow_start(&zoo_nvme);
+	watch();
+	guest_out(&g, RESET_PORT, ACPI_PM_RESET_VALUE, 1);
+	machine_lock(g.m);
+	machine_pause(g.m);
+	machine_unlock(g.m);
+	guest_turn(&g);
+	assert_int_equal(g.m->state, MACHINE_PAUSED);
+	assert_int_equal(resets, 0);
+	machine_lock(g.m);
+	assert_int_equal(machine_resume(g.m, &err), 0);
+	machine_unlock(g.m);
+	guest_turn(&g);
+	assert_int_equal(g.m->state, MACHINE_RUNNING);
+	assert_int_equal(resets, 1);
+}
+
 static void test_reason_of_the_end_is_the_gravest_ones(void **state)
 {
 	const struct platform *p;
@@ -135,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FLOW_TEST(test_failed_reset_ends_the_machine),
 		FLOW_TEST(test_requests_before_a_reset_are_one_reset),
+		FLOW_TEST(test_reset_asked_for_before_a_pause_waits_for_resume),
 		FLOW_TEST(test_reason_of_the_end_is_the_gravest_ones),
 		FLOW_TEST(test_crash_says_how_though_a_reset_was_asked_for),
 		FLOW_TEST(test_memory_beyond_guest_addresses_is_refused),
