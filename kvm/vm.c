@@ -85,7 +85,8 @@ static int listener_add(struct gmem_listener *l, const struct gmem_region *r, st
 static void listener_del(struct gmem_listener *l, const struct gmem_region *r)
 {
 	struct kvm_vm *vm = container_of(l, struct kvm_vm, listener);
-	for (unsigned int i = 0; i < vm->n_slots && vm->fd >= 0; i++) { /* gone with its VM if not */
+	for (unsigned int i = 0; i < vm->n_slots && vm->fd >= 0;
+	     i++) { /* gone with its VM if not */
 		if (vm->slots[i] != r)
 			continue;
 		int ret = slot_set(vm, i, r, false);

@@ -9,7 +9,7 @@
 #include "core/bytes.h"
 #include "flow.h"
 
-/* --- what hardware may be told ---------------------------------------------------------------------- */
+/* --- what hardware may be told ---------------------------------------------------------------- */
 
 /* Bits of the physical configuration space that a guest's writes may change, by the
  * specifications: told apart from vfio/passthru_cfg.c on purpose. */
@@ -86,7 +86,7 @@ static void allowed(const uint8_t *cfg, uint8_t ok[4096])
 	allow_ext(ok, cfg);
 }
 
-/* --- the property ----------------------------------------------------------------------------------- */
+/* --- the property ----------------------------------------------------------------------------- */
 
 static uint32_t seed;
 
@@ -186,7 +186,7 @@ static void test_a_storm_of_writes_leaves_a_working_machine(void **state)
 	assert_true(fake_kvm_msi_count(0x40) > 0);
 }
 
-/* --- the two ways in -------------------------------------------------------------------------------- */
+/* --- the two ways in -------------------------------------------------------------------------- */
 
 static void test_ports_and_ecam_show_the_same(void **state)
 {
@@ -221,7 +221,7 @@ static void test_conventional_function_has_256_bytes(void **state)
 	guest_cfg_set(fn, 0x100, 1, 4);
 }
 
-/* --- what of the device the guest sees -------------------------------------------------------------- */
+/* --- what of the device the guest sees -------------------------------------------------------- */
 
 static unsigned int exp_type(void)
 {
@@ -489,7 +489,7 @@ static void test_bridge_is_refused(void **state)
 	assert_non_null(strstr(err.msg, "0000:00:1c.2"));
 }
 
-/* --- golden ----------------------------------------------------------------------------------------- */
+/* --- golden ----------------------------------------------------------------------------------- */
 
 static void dump(FILE *out, const char *name)
 {

@@ -87,20 +87,30 @@ lab()
 
 # lab_self OPTIONS...: this same script inside the lab, its output as it comes; ends the test.
 # LAB_TEST_LAB_KERNEL and LAB_TEST_IOMMU choose another lab than the default.
+#
+# A PC that hangs is tried again, once: emulated processors on a busy machine lose a timer interrupt
+# now and then, under whatever VMM (seen with QEMU as the VMM, too). A guest or a VMM that hangs by
+# our fault does so again.
 lab_self()
 {
 	local reason
 
-	"$VFIO_LAB" --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}" \
-		--timeout "${LAB_TEST_TIMEOUT:-600}" --results "$WORK/results" \
-		--env WORK="$WORK" --env VV_BUILD="$VV_BUILD" "$@" -- "$(readlink -f "$0")" \
-		2> >(tee "$WORK/stderr" >&2)
-	STATUS=$?
+	lab_once "$@"
+	[ "$STATUS" -ne 124 ] || { echo "the lab hung; once more"; lab_once "$@"; }
 	reason=$(sed -n 's/^vfio-lab: unavailable: //p' "$WORK/stderr")
 	[ -z "$reason" ] || skip "$reason"
 	[ "$STATUS" -ne 77 ] || exit 77
 	check "the lab ended well (exit status $STATUS)" [ "$STATUS" -eq 0 ]
 	finish
+}
+
+lab_once()
+{
+	"$VFIO_LAB" --kernel "${LAB_TEST_LAB_KERNEL:-6.1}" --iommu "${LAB_TEST_IOMMU:-intel}" \
+		--timeout "${LAB_TEST_TIMEOUT:-400}" --results "$WORK/results" \
+		--env WORK="$WORK" --env VV_BUILD="$VV_BUILD" "$@" -- "$(readlink -f "$0")" \
+		2> >(tee "$WORK/stderr" >&2)
+	STATUS=$?
 }
 
 # guest_kernel: LAB_GUEST_KERNEL is the kernel of the guests (LAB_TEST_KERNEL, default 6.1).

@@ -126,7 +126,7 @@ static void test_msix_place_is_read_whole(void **state)
 	assert_int_equal(m.poff, 0x4018);
 }
 
-/* --- function-level resets -------------------------------------------------------------------------- */
+/* --- function-level resets -------------------------------------------------------------------- */
 
 /* The bit in a write of `size` at `off`, all else 0; true if it was taken for a reset. */
 static bool resets(unsigned int off, unsigned int size, uint32_t val)

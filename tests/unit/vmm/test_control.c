@@ -60,7 +60,7 @@ static int teardown(void **state)
 	return fake_clean() ? 0 : -1;
 }
 
-/* --- a client --------------------------------------------------------------------------------------- */
+/* --- a client --------------------------------------------------------------------------------- */
 
 static int dial(void)
 {
@@ -125,7 +125,7 @@ static void assert_alive(void)
 	guest_turn(&g);
 }
 
-/* --- commands --------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static void test_status_tells_the_machine(void **state)
 {
@@ -245,7 +245,7 @@ static void test_a_line_may_come_in_pieces(void **state)
 	close(fd);
 }
 
-/* --- nonsense --------------------------------------------------------------------------------------- */
+/* --- nonsense --------------------------------------------------------------------------------- */
 
 static void test_what_is_no_command_is_explained(void **state)
 {
@@ -354,7 +354,7 @@ static void test_longest_line_is_taken(void **state)
 	close(fd);
 }
 
-/* --- bad company ------------------------------------------------------------------------------------ */
+/* --- bad company ------------------------------------------------------------------------------ */
 
 static void test_client_that_does_not_read_is_dropped(void **state)
 {
@@ -436,7 +436,7 @@ static void test_clients_are_told_when_a_device_is_lost(void **state)
 	close(fd);
 }
 
-/* --- the path --------------------------------------------------------------------------------------- */
+/* --- the path --------------------------------------------------------------------------------- */
 
 static void assert_refused(const char *at, int code, const char *says)
 {
@@ -565,7 +565,7 @@ static void test_paths_that_cannot_be(void **state)
 	assert_refused("", -EINVAL, "the path is empty");
 }
 
-/* --- what fails behind it --------------------------------------------------------------------------- */
+/* --- what fails behind it --------------------------------------------------------------------- */
 
 static void test_failed_reset_ends_the_machine(void **state)
 {

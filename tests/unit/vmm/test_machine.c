@@ -58,7 +58,7 @@ static void refuse(const struct guest_setup *s, int code, const char *says)
 	assert_int_equal(fake_leaks(stderr), 0);
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static const char *seen[16];
 static char seen_text[256];
@@ -223,7 +223,7 @@ static void test_timing_tells_each_phase(void **state)
 		timing_mark(&g.m->timing, "more than there is room for");
 }
 
-/* --- --device --------------------------------------------------------------------------------------- */
+/* --- --device --------------------------------------------------------------------------------- */
 
 static void test_device_arguments_that_cannot_be(void **state)
 {
@@ -300,7 +300,7 @@ static void test_port_of_ones_own(void **state)
 	assert_int_equal(guest_pcidev(f)->bus->bridge->devfn, 5 << 3);
 }
 
-/* --- memory map ------------------------------------------------------------------------------------- */
+/* --- memory map ------------------------------------------------------------------------------- */
 
 static const struct guest_setup plan = { .accel = "none", .dry_run = true };
 

@@ -59,7 +59,7 @@ static void refuse(struct ram_opts o, int code, const char *says)
 	assert_int_equal(fake_leaks(stderr), 0);
 }
 
-/* --- placement -------------------------------------------------------------------------------------- */
+/* --- placement -------------------------------------------------------------------------------- */
 
 static void test_small_ram_is_aligned_to_2m(void **state)
 {
@@ -120,7 +120,7 @@ static void test_any_address_the_kernel_gives_will_do(void **state)
 	}
 }
 
-/* --- kinds ------------------------------------------------------------------------------------------ */
+/* --- kinds ------------------------------------------------------------------------------------ */
 
 static void test_memory_file_when_shared(void **state)
 {
@@ -225,7 +225,7 @@ static void test_no_transparent_huge_pages_is_no_failure(void **state)
 	assert_true(fake_fault_hits() > 0);
 }
 
-/* --- refusals --------------------------------------------------------------------------------------- */
+/* --- refusals --------------------------------------------------------------------------------- */
 
 static void test_odd_size_for_huge_pages(void **state)
 {
