@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/type.h"
-#include "vmm/tables.h"
+#include "vmm/typearg.h"
 
 #define ENTRY_MAX 256
 
@@ -30,33 +30,6 @@ static bool next_entry(const char **list, char entry[ENTRY_MAX], struct verr *re
 	return true;
 }
 
-static int parse_entry(const char *entry, const struct accel_type **ret_type, void **ret_cfg,
-		       struct verr *reterr)
-{
-	char name[64];
-	const char *rest;
-
-	int r = type_split(entry, name, sizeof(name), &rest);
-	if (r < 0)
-		return verr_set(reterr, r, "--accel: name in \"%s\" is too long", entry);
-	const struct type_desc *t = type_find((const struct type_desc *const *)accel_types,
-					      "accelerator", name, reterr);
-	if (!t)
-		return -ENOENT;
-	void *cfg = t->cfg_size ? props_new(t) : NULL;
-	if (t->cfg_size && !cfg)
-		return verr_set(reterr, -ENOMEM, "out of memory");
-	const struct props_target target = { t->props, cfg };
-	r = props_parse(name, rest ? rest : "", &target, 1, reterr);
-	if (r < 0) {
-		props_free(t, cfg);
-		return r;
-	}
-	*ret_type = container_of(t, struct accel_type, t);
-	*ret_cfg = cfg;
-	return 0;
-}
-
 int accel_list_check(const char *list, struct verr *reterr)
 {
 	char entry[ENTRY_MAX];
@@ -66,7 +39,7 @@ int accel_list_check(const char *list, struct verr *reterr)
 		const struct accel_type *type;
 		void *cfg;
 
-		r = parse_entry(entry, &type, &cfg, reterr);
+		r = typearg_accel(entry, &type, &cfg, reterr);
 		if (r == 0)
 			props_free(&type->t, cfg);
 	}
@@ -86,7 +59,7 @@ int accel_list_open(const char *list, FILE *out, struct accel **ret, bool *ret_f
 		void *cfg;
 
 		verr_clear(&why);
-		r = parse_entry(entry, &type, &cfg, &why);
+		r = typearg_accel(entry, &type, &cfg, &why);
 		if (r < 0)
 			break;
 		r = type->open(cfg, ret, &why);

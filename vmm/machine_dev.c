@@ -8,7 +8,7 @@
 
 #include "pci/rootport.h"
 #include "vmm/machine.h"
-#include "vmm/tables.h"
+#include "vmm/typearg.h"
 
 struct dev *machine_find_device(struct machine *m, const char *id)
 {
@@ -53,43 +53,6 @@ int machine_own_device(struct machine *m, const struct dev_type *type, const cha
 	return r;
 }
 
-static int parse_device(struct machine *m, const char *arg, const struct dev_type **ret_type,
-			void **ret_cfg, struct pcidev_common *common, struct verr *reterr)
-{
-	char name[64];
-	const char *rest;
-
-	(void)m;
-	int r = type_split(arg, name, sizeof(name), &rest);
-	if (r < 0)
-		return verr_set(reterr, r, "device name in \"%s\" is too long", arg);
-	const struct type_desc *t =
-		type_find((const struct type_desc *const *)dev_types, "device", name, reterr);
-	if (!t)
-		return -ENOENT;
-	const struct dev_type *type = container_of(t, struct dev_type, t);
-	if (!type->user)
-		return verr_set(reterr, -EINVAL,
-				"device \"%s\" is part of the machine and can't be "
-				"added",
-				name);
-	void *cfg = t->cfg_size ? props_new(t) : NULL;
-	if (t->cfg_size && !cfg)
-		return verr_set(reterr, -ENOMEM, "out of memory");
-	const struct props_target targets[] = {
-		{ t->props, cfg },
-		{ type->pci ? pcidev_common_props : NULL, common },
-	};
-	r = props_parse(name, rest ? rest : "", targets, type->pci ? 2 : 1, reterr);
-	if (r < 0) {
-		props_free(t, cfg);
-		return r;
-	}
-	*ret_type = type;
-	*ret_cfg = cfg;
-	return 0;
-}
-
 int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 {
 	struct pcidev_common common;
@@ -98,9 +61,7 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 	void *cfg = NULL;
 
 	memset(&common, 0, sizeof(common));
-	int r = props_defaults(pcidev_common_props, &common);
-	if (r == 0)
-		r = parse_device(m, arg, &type, &cfg, &common, reterr);
+	int r = typearg_device(arg, &type, &cfg, &common, reterr);
 	if (r == 0 && common.id && machine_find_device(m, common.id)) {
 		props_free(&type->t, cfg);
 		r = verr_set(reterr, -EEXIST, "two devices with id \"%s\"", common.id);

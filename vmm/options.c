@@ -15,6 +15,7 @@
 #include "vmm/accel_select.h"
 #include "vmm/backend/backend.h"
 #include "vmm/tables.h"
+#include "vmm/typearg.h"
 
 struct opt_row {
 	const char *name;
@@ -259,7 +260,12 @@ static int finish(struct vmm_opts *o, struct verr *reterr)
 		return verr_set(reterr, -EINVAL, "--initrd without --kernel");
 	if (o->cmdline && !o->kernel)
 		return verr_set(reterr, -EINVAL, "--cmdline without --kernel");
-	return accel_list_check(o->accel, reterr);
+	int r = accel_list_check(o->accel, reterr);
+	if (r == 0)
+		r = typearg_check_machine(o->machine, reterr);
+	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
+		r = typearg_check_device(o->devices[i], reterr);
+	return r;
 }
 
 enum options_result options_parse(int argc, char **argv, struct vmm_opts *o, FILE *out,

@@ -21,7 +21,7 @@
 #include "vmm/control.h"
 #include "vmm/machine.h"
 #include "vmm/options.h"
-#include "vmm/tables.h"
+#include "vmm/typearg.h"
 
 enum { EXIT_SETUP = 1, EXIT_USAGE = 2 };
 
@@ -101,30 +101,16 @@ static int preflight(const struct vmm_opts *o, bool runs_guests, struct verr *re
 static int make_machine(const struct vmm_opts *o, struct accel *a, struct loop *l,
 			struct machine **ret, struct verr *reterr)
 {
-	char name[64];
-	const char *rest;
-	const struct type_desc *t = NULL;
+	const struct machine_type *type = NULL;
 	void *cfg = NULL;
 
-	int r = type_split(o->machine, name, sizeof(name), &rest);
-	if (r == 0)
-		t = type_find((const struct type_desc *const *)machine_types, "machine", name,
-			      reterr);
-	if (t)
-		cfg = props_new(t);
-	if (!cfg) {
-		a->ops->close(a);
-		return verr_set(reterr, r < 0 ? r : -ENOMEM, "--machine %s", o->machine);
-	}
-	const struct props_target target = { t->props, cfg };
-	r = props_parse(name, rest ? rest : "", &target, 1, reterr);
+	int r = typearg_machine(o->machine, &type, &cfg, reterr);
 	if (r < 0) {
-		props_free(t, cfg);
 		a->ops->close(a);
 		return r;
 	}
 	const struct machine_setup s = {
-		.type = container_of(t, struct machine_type, t),
+		.type = type,
 		.cfg = cfg,
 		.accel = a,
 		.ram_size = o->memory,
