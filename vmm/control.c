@@ -68,7 +68,8 @@ static void client_flush(struct client *cl)
 			break;
 		done += (size_t)n;
 	}
-	memmove(cl->out, cl->out + done, cl->n_out - done);
+	if (done)
+		memmove(cl->out, cl->out + done, cl->n_out - done);
 	cl->n_out -= done;
 	if (!cl->dead)
 		loop_mod_fd(&cl->src, EPOLLIN | (cl->n_out ? EPOLLOUT : 0u));
