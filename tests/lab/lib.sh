@@ -88,17 +88,17 @@ lab()
 # lab_self OPTIONS...: this same script inside the lab, its output as it comes; ends the test.
 # LAB_TEST_LAB_KERNEL and LAB_TEST_IOMMU choose another lab than the default.
 #
-# A PC that hangs is tried again, twice: QEMU's emulation of nested SVM stops a guest now and then,
+# A PC that hangs is tried again, three times: QEMU's emulation of nested SVM stops a guest now and then,
 # under whatever VMM (seen with QEMU as the VMM, too). A guest or a VMM that hangs by our fault does
 # so again.
 lab_self()
 {
 	local reason try
 
-	for try in 1 2 3; do
+	for try in 1 2 3 4; do
 		lab_once "$@"
 		[ "$STATUS" -eq 124 ] || break
-		echo "the lab hung ($try of 3)"
+		echo "the lab hung ($try of 4)"
 	done
 	reason=$(sed -n 's/^vfio-lab: unavailable: //p' "$WORK/stderr")
 	[ -z "$reason" ] || skip "$reason"
