@@ -88,9 +88,9 @@ lab()
 # lab_self OPTIONS...: this same script inside the lab, its output as it comes; ends the test.
 # LAB_TEST_LAB_KERNEL and LAB_TEST_IOMMU choose another lab than the default.
 #
-# A PC that hangs is tried again, three times: QEMU's emulation of nested SVM stops a guest now and then,
-# under whatever VMM (seen with QEMU as the VMM, too). A guest or a VMM that hangs by our fault does
-# so again.
+# A PC that hangs is tried again, three times: QEMU's emulation of nested SVM stops a guest now and
+# then, under whatever VMM (seen with QEMU as the VMM, too). A guest or a VMM that hangs by our
+# fault does so again.
 lab_self()
 {
 	local reason try
