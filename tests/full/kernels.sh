@@ -19,5 +19,5 @@ if [ "${1:-}" = --list ]; then
 fi
 
 IFS=: read -r lab guest iommu test <<<"${1:?usage: kernels.sh --list | LAB:GUEST:IOMMU:TEST}"
-export LAB_TEST_LAB_KERNEL=$lab LAB_TEST_KERNEL=$guest LAB_TEST_IOMMU=$iommu LAB_TEST_TIMEOUT=1200
+export LAB_TEST_LAB_KERNEL=$lab LAB_TEST_KERNEL=$guest LAB_TEST_IOMMU=$iommu LAB_TEST_TIMEOUT=480
 exec "$src/tests/lab/test_vmm_$test.sh"

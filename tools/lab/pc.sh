@@ -111,7 +111,8 @@ lab_pc_share()
 }
 
 # lab_pc_serial RUN TERMINAL: console to a file, COMMAND's output, QEMU's monitor looped back to
-# the third port through a socket of QEMU's own.
+# the third port through a socket of QEMU's own; a second monitor on the pipes RUN/hmp.in and .out
+# for vfio-lab itself.
 lab_pc_serial()
 {
 	local run terminal=$2
@@ -127,5 +128,6 @@ lab_pc_serial()
 	PC+=(-device isa-serial,index=1,chardev=out
 		-chardev "socket,id=mon,path=$run/mon,server=on,wait=off" -mon chardev=mon,mode=control
 		-chardev "socket,id=monport,path=$run/mon"
-		-device isa-serial,index=2,irq=5,chardev=monport)
+		-device isa-serial,index=2,irq=5,chardev=monport
+		-chardev "pipe,id=hmp,path=$run/hmp" -mon chardev=hmp,mode=readline)
 }
