@@ -154,6 +154,16 @@ struct io_region *aspace_find(struct aspace *as, uint64_t addr)
 	return i < as->n_view && as->view[i].at.first <= addr ? as->view[i].region : NULL;
 }
 
+bool aspace_alone(const struct aspace *as, const struct io_region *r, uint64_t base, uint64_t size)
+{
+	const struct io_region *o;
+
+	list_for_each(o, &as->regions, const struct io_region, node)
+		if (o != r && o->base <= base + (size - 1) && base <= o->base + (o->size - 1))
+			return false;
+	return true;
+}
+
 /* The next step of an access: one handler call, or a hole. */
 struct step {
 	struct io_region *region; /* NULL: nobody home for these bytes */

@@ -62,5 +62,7 @@ bool aspace_read(struct aspace *as, uint64_t addr, uint64_t *ret, unsigned int s
 bool aspace_write(struct aspace *as, uint64_t addr, uint64_t val, unsigned int size);
 /* The region that answers at addr, or NULL. */
 struct io_region *aspace_find(struct aspace *as, uint64_t addr);
+/* Is there no region but `r`, whatever its priority, in [base, base + size)? size > 0. */
+bool aspace_alone(const struct aspace *as, const struct io_region *r, uint64_t base, uint64_t size);
 
 VV_END_DECLS

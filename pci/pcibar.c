@@ -11,6 +11,8 @@
 #include "pci/pcibus.h"
 #include "pci/pcidev.h"
 
+#define SMALL_PAGE UINT64_C(4096)
+
 bool pcidev_is_bridge(const struct pcidev *pd)
 {
 	return (pd->cfg.val[PCI_HEADER_TYPE] & 0x7f) == PCI_HEADER_TYPE_BRIDGE;
@@ -117,6 +119,41 @@ static bool wanted(const struct pcidev *pd, unsigned int bar, uint64_t *ret_gpa)
 
 /* ---- mapping --------------------------------------------------------------------------------- */
 
+/* Several small BARs may lie in one page. Whoever has more than its trap there (a page can't be
+ * given away in parts) judges anew as one comes or goes. */
+struct in_page {
+	uint64_t page;
+	const struct pcidev_bar *but;
+};
+
+static bool is_small(const struct pcidev_bar *b)
+{
+	return b->size < SMALL_PAGE && b->kind != PCIBAR_IO;
+}
+
+static int judge_anew(void *ctx, struct pcidev *pd)
+{
+	const struct in_page *in = ctx;
+	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++) {
+		const struct pcidev_bar *b = &pd->bar[i];
+		if (b == in->but || !b->active || !is_small(b) ||
+		    ALIGN_DOWN(b->gpa, SMALL_PAGE) != in->page)
+			continue;
+		if (pd->ops->bar_disable != NULL)
+			pd->ops->bar_disable(pd, i);
+		if (pd->ops->bar_enable != NULL)
+			pd->ops->bar_enable(pd, i);
+	}
+	return 0;
+}
+
+static void page_changed(struct pcidev *pd, const struct pcidev_bar *b)
+{
+	struct in_page in = { ALIGN_DOWN(b->gpa, SMALL_PAGE), b };
+	if (is_small(b))
+		pcibus_walk(pcibus_root(pd->bus), judge_anew, &in);
+}
+
 static void drop(struct pcidev *pd, unsigned int bar)
 {
 	struct pcidev_bar *b = &pd->bar[bar];
@@ -127,6 +164,7 @@ static void drop(struct pcidev *pd, unsigned int bar)
 		pd->ops->bar_disable(pd, bar);
 	aspace_unmap(&b->io);
 	b->active = false;
+	page_changed(pd, b);
 	T(pci_bar_unmap, pd->dev.id, bar, b->gpa);
 }
 
@@ -143,6 +181,7 @@ static void map(struct pcidev *pd, unsigned int bar, uint64_t gpa)
 	}
 	b->gpa = gpa;
 	b->active = true;
+	page_changed(pd, b);
 	T(pci_bar_map, pd->dev.id, bar, gpa, b->size);
 	if (pd->ops->bar_enable != NULL)
 		pd->ops->bar_enable(pd, bar);

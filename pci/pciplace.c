@@ -102,8 +102,9 @@ static int collect(const struct plan *p, struct pcibus *b, enum pci_win win, str
 			const struct pcidev_bar *r = &pd->bar[bar];
 			if (r->kind == PCIBAR_NONE || window_of(p, pd, bar) != win)
 				continue;
-			int e = items_add(ret, (struct item){ pd, (int)bar, r->size,
-							      MAX(r->align, r->size) });
+			/* One that is to start a page has it for itself. */
+			uint64_t align = MAX(r->align, r->size);
+			int e = items_add(ret, (struct item){ pd, (int)bar, align, align });
 			if (e < 0)
 				return e;
 		}

@@ -75,6 +75,8 @@ uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t of
 			  unsigned int size);
 int vfio_region_write(struct vfio_device *d, unsigned int index, uint64_t off, uint64_t val,
 		      unsigned int size);
+/* The first `size` bytes of the region, in as few calls as the kernel allows. -EIO: fewer came. */
+int vfio_region_fetch(struct vfio_device *d, unsigned int index, void *buf, uint64_t size);
 /* Maps [off, off+size) of the region (inside one of its areas, page aligned) at an address that is
  * congruent to `off` modulo `align` (a power of two: the BAR's size, at most 1 GiB; reserve, then
  * MAP_FIXED), so that KVM and the IOMMU can use huge entries. MADV_DONTFORK. */

@@ -24,10 +24,25 @@
 #include "core/trace.h"
 #include "pci/pcibus.h"
 
+static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
+
+#define BAR_PROP(n)                                                                                \
+	PROP_NAMED("bar" #n, struct passthru_config, bar[n], PROP_ENUM, "direct",                  \
+		   n == 0 ? "map its pages, trap every access, or leave it out" : "the same",      \
+		   .choices = bar_modes)
+
 static const struct prop passthru_props[] = {
 	PROP_NAMED("host", struct passthru_config, host, PROP_CUSTOM, PROP_REQUIRED,
 		   "host address, e.g. 0000:03:00.0", .parse = bdf_prop_parse, .syntax = "<bdf>"),
 	PROP(struct passthru_config, rombar, PROP_BOOL, "on", "expose the expansion ROM"),
+	PROP(struct passthru_config, romfile, PROP_STR, NULL,
+	     "expansion ROM image instead of its own"),
+	BAR_PROP(0),
+	BAR_PROP(1),
+	BAR_PROP(2),
+	BAR_PROP(3),
+	BAR_PROP(4),
+	BAR_PROP(5),
 	PROP_NAMED("x-no-mmap", struct passthru_config, x_no_mmap, PROP_BOOL, "off",
 		   "trap every BAR access (debugging)", ),
 	PROP_END,
@@ -38,7 +53,11 @@ static uint64_t passthru_bar_read(struct pcidev *pd, unsigned int bar, uint64_t 
 {
 	struct passthru *p = passthru_of(pd);
 
-	return p->lost ? ones(size) : vfio_region_read(p->vd, bar, off, size);
+	if (p->lost)
+		return ones(size);
+	if (bar == PCIDEV_ROM)
+		return passthru_rom_read(p, off, size);
+	return vfio_region_read(p->vd, bar, off, size);
 }
 
 static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off, uint64_t val,
@@ -197,27 +216,6 @@ static int hw_reset(struct passthru *p, struct verr *reterr)
 	return r;
 }
 
-static int plan_bars(struct passthru *p, const struct passthru_config *cfg, struct verr *reterr)
-{
-	struct bar_facts f = {
-		.region = p->vd->region,
-		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
-		.no_mmap = cfg->x_no_mmap,
-		.no_rom = !cfg->rombar,
-	};
-
-	passthru_cfg_msix(p->vd, &p->msix);
-	f.msix = p->msix;
-	for (unsigned int i = 0; i < 6; i++)
-		f.reg[i] = vfio_cfg_read(p->vd, PCI_BASE_ADDRESS_0 + 4 * i, 4);
-	int r = bar_plan_make(&f, &p->plan, reterr);
-	for (unsigned int i = 0; i < PCIDEV_N_BARS && r == 0; i++)
-		if (p->plan.bar[i].kind != PCIBAR_NONE)
-			r = pcidev_add_bar(&p->pd, i, p->plan.bar[i].kind, p->plan.bar[i].prefetch,
-					   p->plan.bar[i].size, reterr);
-	return r;
-}
-
 static int find_exp(void *ctx, const struct pcicap *cap)
 {
 	(void)ctx;
@@ -258,14 +256,13 @@ static void passthru_unrealize(struct dev *d);
 
 static int realize_guest_view(struct passthru *p, struct verr *reterr)
 {
-	const struct passthru_config *cfg = p->pd.dev.cfg;
 	bool pcie = pcicap_walk(vfio_cfg_reader, p->vd, find_exp, NULL) == 1;
 
 	int r = choose_bus(p, pcie, reterr);
 	if (r < 0)
 		return r;
 	pcidev_init(&p->pd, &passthru_pci_ops, pcie, false);
-	r = plan_bars(p, cfg, reterr);
+	r = passthru_bars_build(p, reterr);
 	if (r == 0)
 		r = passthru_cfg_build(p, reterr);
 	if (r == 0)
@@ -367,6 +364,7 @@ static void passthru_unrealize(struct dev *d)
 	}
 	pcidev_fini(&p->pd);
 	passthru_win_close(p);
+	passthru_rom_free(p);
 	free(p->used);
 	free(p->fresh);
 	p->used = p->fresh = NULL;
@@ -389,6 +387,7 @@ static void passthru_function_reset(struct pcidev *pd)
 		passthru_lose(p, "the device does not answer after its reset");
 		return;
 	}
+	passthru_rom_reset(p);
 	passthru_irq_mode(pd, pd->irq_mode, 0);
 }
 
@@ -416,19 +415,8 @@ static void passthru_describe(struct dev *d, FILE *out)
 
 	fprintf(out, "  host %s, IOMMU group %u, reset: %s\n", p->vd->name, p->seat.group->id,
 		p->vd->reset_method[0] ? p->vd->reset_method : "no method known");
-	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++) {
-		if (p->plan.bar[i].kind == PCIBAR_NONE)
-			continue;
-		uint64_t mapped = 0;
-		for (unsigned int k = 0; k < p->plan.n_pieces; k++)
-			if (p->plan.piece[k].bar == i)
-				mapped += p->plan.piece[k].size;
-		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s\n", i,
-			p->plan.bar[i].size, mapped,
-			p->msix.n && (p->msix.tbir == i || p->msix.pbir == i)
-				? ", MSI-X table trapped"
-				: "");
-	}
+	passthru_bars_describe(p, out);
+	passthru_rom_describe(p, out);
 	fprintf(out, "  interrupts:");
 	for (unsigned int i = 0; i < VFIO_N_IRQS; i++)
 		if (p->vd->irq[i].count)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/cc.h"
 #include "core/dev.h"
@@ -24,6 +25,8 @@ extern const struct dev_type vfio_pci_type;
 struct passthru_config {
 	struct bdf host;
 	bool rombar;
+	char *romfile;
+	int bar[6]; /* enum bar_mode */
 	bool x_no_mmap;
 };
 
@@ -33,6 +36,14 @@ struct passthru_win {
 	struct gmem_region mem;
 	uint8_t bar;
 	uint64_t off;
+};
+
+/* The expansion ROM's image, once there is one. */
+struct passthru_rom {
+	uint8_t *image; /* owned; NULL: none (yet) */
+	uint64_t size;
+	bool from_file;
+	bool tried; /* read, or found unreadable: not again before a reset */
 };
 
 struct passthru {
@@ -45,6 +56,7 @@ struct passthru {
 	struct msix_place msix;	  /* physical */
 	struct passthru_win *win; /* plan.n_pieces, owned */
 	unsigned int n_win;
+	struct passthru_rom rom;
 
 	/* passthru_irq.c */
 	enum pcidev_irq_mode irq_mode;
@@ -69,7 +81,21 @@ extern const struct pcicfg_hw passthru_cfg_hw;
 /* cfg_write_hook: function-level resets asked for by the guest. */
 bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
 
+/* --- passthru_rom.c --- */
+/* Is this a chain of PCI ROM images? -EINVAL says what is wrong with it. size > 0. */
+int passthru_rom_check(const uint8_t *rom, uint64_t size, struct verr *reterr);
+/* romfile=: an image for this function, or a sentence why not. */
+int passthru_rom_file(struct passthru *p, const char *path, struct verr *reterr);
+/* Ones where there is no image; 1 to 8 bytes. */
+uint64_t passthru_rom_read(struct passthru *p, uint64_t off, unsigned int size);
+void passthru_rom_reset(struct passthru *p);
+void passthru_rom_free(struct passthru *p);
+void passthru_rom_describe(struct passthru *p, FILE *out);
+
 /* --- passthru_win.c --- */
+/* Reads what the function has, decides what the guest gets (p->plan, p->msix, the BARs). */
+int passthru_bars_build(struct passthru *p, struct verr *reterr);
+void passthru_bars_describe(struct passthru *p, FILE *out);
 int passthru_win_open(struct passthru *p, struct verr *reterr); /* maps every piece */
 void passthru_win_close(struct passthru *p);
 void passthru_win_enable(struct pcidev *pd, unsigned int bar);

@@ -23,7 +23,7 @@ static enum pcibar_kind kind_of(uint32_t reg)
 
 static int plan_rom(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
 {
-	uint64_t size = f->region[PCIDEV_ROM].size;
+	uint64_t size = f->rom_file ? f->rom_file : f->region[PCIDEV_ROM].size;
 
 	if (f->no_rom || size == 0)
 		return 0;
@@ -37,7 +37,7 @@ static int plan_rom(const struct bar_facts *f, struct bar_plan *p, struct verr *
 				"leave it out with rombar=off",
 				(unsigned long long)size);
 	p->bar[PCIDEV_ROM].kind = PCIBAR_ROM;
-	p->bar[PCIDEV_ROM].size = pow2;
+	p->bar[PCIDEV_ROM].size = p->bar[PCIDEV_ROM].align = pow2;
 	return 0;
 }
 
@@ -60,13 +60,42 @@ static int plan_kinds(const struct bar_facts *f, struct bar_plan *p, struct verr
 					"32-bit BAR %u claims a size of %#llx bytes", i,
 					(unsigned long long)size);
 		p->bar[i].kind = kind;
-		p->bar[i].size = size;
+		p->bar[i].size = p->bar[i].align = size;
 		p->bar[i].prefetch =
 			kind != PCIBAR_IO && (f->reg[i] & PCI_BASE_ADDRESS_MEM_PREFETCH);
 		if (kind == PCIBAR_MEM64)
 			i++; /* the upper half is no BAR of its own */
 	}
 	return plan_rom(f, p, reterr);
+}
+
+/* What the user wants of a BAR that is not there is a mistake that should not pass in silence. */
+static int apply_modes(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+{
+	static const char *const names[] = { "direct", "trap", "hide" };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		if (f->mode[i] == BAR_DIRECT)
+			continue;
+		if (p->bar[i].kind == PCIBAR_NONE && i > 0 && p->bar[i - 1].kind == PCIBAR_MEM64)
+			return verr_set(reterr, -EINVAL,
+					"bar%u=%s: BAR %u is the upper half of the 64-bit BAR %u",
+					i, names[f->mode[i]], i, i - 1);
+		if (p->bar[i].kind == PCIBAR_NONE)
+			return verr_set(reterr, -EINVAL, "bar%u=%s: the function has no BAR %u", i,
+					names[f->mode[i]], i);
+		if (f->mode[i] == BAR_HIDE && f->msix.n && (f->msix.tbir == i || f->msix.pbir == i))
+			return verr_set(
+				reterr, -EINVAL,
+				"bar%u=hide: the MSI-X table or pending bits are in BAR %u; "
+				"bar%u=trap keeps them",
+				i, i, i);
+	}
+	/* Not before all are judged: a 64-bit BAR explains its upper half. */
+	for (unsigned int i = 0; i < 6; i++)
+		if (f->mode[i] == BAR_HIDE)
+			memset(&p->bar[i], 0, sizeof(p->bar[i]));
+	return 0;
 }
 
 static int check_msix(const struct bar_plan *p, const char *what, unsigned int bir, uint32_t off,
@@ -106,7 +135,8 @@ static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_s
 	for (unsigned int i = 0; i < r->n_areas && rc == 0; i++) {
 		struct range a;
 
-		if (!range_make(r->area[i].off, r->area[i].size, &a) || a.last >= bar_size)
+		if (!range_make(r->area[i].off, r->area[i].size, &a) ||
+		    a.last >= ALIGN_UP(bar_size, f->page_size))
 			continue;
 		/* Whole pages only, rounded inwards. */
 		uint64_t first = ALIGN_UP(a.first, f->page_size);
@@ -129,6 +159,8 @@ static int plan_pieces(const struct bar_facts *f, struct bar_plan *p, unsigned i
 
 	if (rc < 0)
 		verr_set(reterr, rc, "out of memory");
+	if (s.n > 0)
+		p->bar[bar].align = MAX(p->bar[bar].size, f->page_size);
 	for (size_t i = 0; i < s.n && rc == 0; i++) {
 		if (p->n_pieces == BAR_PLAN_PIECES) {
 			rc = verr_set(reterr, -E2BIG, "BAR %u has too many mappable areas", bar);
@@ -156,8 +188,11 @@ int bar_plan_make(const struct bar_facts *f, struct bar_plan *ret, struct verr *
 	if (rc == 0 && f->msix.n)
 		rc = check_msix(&p, "pending bit array", f->msix.pbir, f->msix.poff,
 				MSIX_PBA_SIZE(f->msix.n), reterr);
+	if (rc == 0)
+		rc = apply_modes(f, &p, reterr);
 	for (unsigned int i = 0; i < 6 && rc == 0; i++)
-		if (!f->no_mmap && (p.bar[i].kind == PCIBAR_MEM32 || p.bar[i].kind == PCIBAR_MEM64))
+		if (!f->no_mmap && f->mode[i] == BAR_DIRECT &&
+		    (p.bar[i].kind == PCIBAR_MEM32 || p.bar[i].kind == PCIBAR_MEM64))
 			rc = plan_pieces(f, &p, i, reterr);
 	if (rc == 0)
 		*ret = p;

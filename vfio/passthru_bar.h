@@ -22,19 +22,26 @@ struct msix_place {
 	uint32_t toff, poff;
 };
 
+/* BAR_DIRECT: mapped as far as can be. BAR_TRAP: every access is an exit, traced and without
+ * peer-to-peer DMA. BAR_HIDE: the guest finds no such BAR. */
+enum bar_mode { BAR_DIRECT, BAR_TRAP, BAR_HIDE };
+
 /* The physical facts. */
 struct bar_facts {
 	uint32_t reg[PCIDEV_N_BARS];	  /* BAR registers 0-5 and the ROM register as read */
 	const struct vfio_region *region; /* VFIO_N_REGIONS of them, by index */
 	struct msix_place msix;
 	uint64_t page_size;
-	bool no_mmap; /* trap everything (x-no-mmap) */
-	bool no_rom;  /* rombar=off */
+	int mode[6];	   /* enum bar_mode, by the user */
+	bool no_mmap;	   /* trap everything (x-no-mmap) */
+	bool no_rom;	   /* rombar=off */
+	uint64_t rom_file; /* romfile=: bytes in it; 0: the function's own ROM */
 };
 
 struct bar_piece {
 	uint8_t bar;
-	uint64_t off, size; /* in the BAR; page multiples; sorted, disjoint */
+	uint64_t off, size; /* in the BAR; page multiples; sorted, disjoint. A BAR smaller than a
+			       page is one page: it can be mapped where it starts one. */
 };
 
 /* The guest's view. */
@@ -43,6 +50,7 @@ struct bar_plan {
 		enum pcibar_kind kind;
 		bool prefetch;
 		uint64_t size;
+		uint64_t align; /* where it should be placed: a multiple of this */
 	} bar[PCIDEV_N_BARS];
 	struct bar_piece piece[BAR_PLAN_PIECES];
 	unsigned int n_pieces;

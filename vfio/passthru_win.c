@@ -2,17 +2,97 @@
 // The windows through which a guest touches an assigned BAR without leaving guest mode. One gmem
 // region a piece carries the memory slot and the peer-to-peer DMA map, so both come and go in one
 // ordered step: dropped before memory decoding is turned off, restored after it is on.
+// What is a window, and what is not, is decided here from passthru_bar.c's plan.
 // The trap over the whole BAR (pcibar.c) lies behind and serves whatever has no window.
 
 #define LOG_TAG "vfio/window"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
 
 #include "core/log.h"
 #include "core/trace.h"
 #include "vfio/passthru.h"
+
+static int check_config(const struct passthru_config *cfg, struct verr *reterr)
+{
+	if (!cfg->rombar && cfg->romfile)
+		return verr_set(reterr, -EINVAL,
+				"rombar=off leaves the expansion ROM out and romfile=%s gives one: "
+				"drop one of the two",
+				cfg->romfile);
+	for (unsigned int i = 0; i < 6; i++)
+		if (cfg->x_no_mmap && cfg->bar[i] == BAR_HIDE)
+			return verr_set(
+				reterr, -EINVAL,
+				"x-no-mmap=on traps every BAR and bar%u=hide leaves it out: "
+				"drop one of the two",
+				i);
+	return 0;
+}
+
+int passthru_bars_build(struct passthru *p, struct verr *reterr)
+{
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+	struct bar_facts f = {
+		.region = p->vd->region,
+		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.no_mmap = cfg->x_no_mmap,
+		.no_rom = !cfg->rombar,
+	};
+
+	int r = check_config(cfg, reterr);
+	if (r == 0 && cfg->romfile)
+		r = passthru_rom_file(p, cfg->romfile, reterr);
+	if (r < 0)
+		return r;
+	f.rom_file = p->rom.size;
+	passthru_cfg_msix(p->vd, &p->msix);
+	f.msix = p->msix;
+	for (unsigned int i = 0; i < 6; i++) {
+		f.reg[i] = vfio_cfg_read(p->vd, PCI_BASE_ADDRESS_0 + 4 * i, 4);
+		f.mode[i] = cfg->bar[i];
+	}
+	r = bar_plan_make(&f, &p->plan, reterr);
+	for (unsigned int i = 0; i < PCIDEV_N_BARS && r == 0; i++) {
+		if (p->plan.bar[i].kind == PCIBAR_NONE)
+			continue;
+		r = pcidev_add_bar(&p->pd, i, p->plan.bar[i].kind, p->plan.bar[i].prefetch,
+				   p->plan.bar[i].size, reterr);
+		p->pd.bar[i].align = p->plan.bar[i].align;
+	}
+	return r;
+}
+
+void passthru_bars_describe(struct passthru *p, FILE *out)
+{
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+
+	for (unsigned int i = 0; i < PCIDEV_ROM; i++) {
+		uint64_t mapped = 0;
+
+		if (cfg->bar[i] == BAR_HIDE)
+			fprintf(out, "  BAR %u: left out (bar%u=hide)\n", i, i);
+		if (p->plan.bar[i].kind == PCIBAR_NONE)
+			continue;
+		for (unsigned int k = 0; k < p->plan.n_pieces; k++)
+			if (p->plan.piece[k].bar == i)
+				mapped += p->plan.piece[k].size;
+		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s%s\n", i,
+			p->plan.bar[i].size, MIN(mapped, p->plan.bar[i].size),
+			p->msix.n && (p->msix.tbir == i || p->msix.pbir == i)
+				? ", MSI-X table trapped"
+				: "",
+			mapped == 0 && p->plan.bar[i].kind != PCIBAR_IO
+				? ", no peer-to-peer DMA to it"
+				: "");
+	}
+}
 
 int passthru_win_open(struct passthru *p, struct verr *reterr)
 {
@@ -22,7 +102,7 @@ int passthru_win_open(struct passthru *p, struct verr *reterr)
 	for (unsigned int i = 0; i < p->plan.n_pieces; i++) {
 		const struct bar_piece *pc = &p->plan.piece[i];
 		struct passthru_win *w = &p->win[i];
-		uint64_t align = MIN(p->plan.bar[pc->bar].size, GIB(1));
+		uint64_t align = MIN(p->plan.bar[pc->bar].align, GIB(1));
 		void *hva;
 
 		int r = vfio_region_mmap(p->vd, pc->bar, pc->off, pc->size, align, &hva, reterr);
@@ -51,6 +131,15 @@ void passthru_win_close(struct passthru *p)
 	p->n_win = 0;
 }
 
+/* A BAR smaller than a page gets the whole of it only where nothing else of the guest's lies. */
+static bool has_its_pages(const struct pcidev *pd, unsigned int bar, const struct passthru_win *w)
+{
+	const struct pcidev_bar *b = &pd->bar[bar];
+
+	return w->off + w->mem.size <= b->size ||
+	       aspace_alone(pd->dev.plat->mmio, &b->io, w->mem.gpa, w->mem.size);
+}
+
 void passthru_win_enable(struct pcidev *pd, unsigned int bar)
 {
 	struct passthru *p = passthru_of(pd);
@@ -62,6 +151,8 @@ void passthru_win_enable(struct pcidev *pd, unsigned int bar)
 		if (w->bar != bar || p->lost)
 			continue;
 		w->mem.gpa = pd->bar[bar].gpa + w->off;
+		if (!has_its_pages(pd, bar, w))
+			continue;
 		/* Collides with something for the moment (two BARs parked at one address): the trap
 		 * behind it answers meanwhile, slower and right. */
 		int r = gmem_add(pd->dev.plat->ram, &w->mem, &err);

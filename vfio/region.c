@@ -100,8 +100,10 @@ static void parse_areas(const struct vfio_device *d, struct vfio_region *rg,
 
 	if (h)
 		parse_sparse(d, rg, raw, raw->argsz, h);
-	else if (ALIGN_DOWN(rg->size, page_size()) > 0)
+	else if (rg->size >= page_size())
 		add_area(d, rg, 0, ALIGN_DOWN(rg->size, page_size()));
+	else if (rg->size > 0) /* it has its page to itself, or would not be offered */
+		rg->area[rg->n_areas++] = (struct vfio_mmap_area){ 0, page_size() };
 }
 
 static void set_region_index(void *info, void *ctx)
@@ -210,6 +212,23 @@ int vfio_region_write(struct vfio_device *d, unsigned int index, uint64_t off, u
 		if (w != (ssize_t)n)
 			return w < 0 ? (int)w : -EIO;
 		done += n;
+	}
+	return 0;
+}
+
+int vfio_region_fetch(struct vfio_device *d, unsigned int index, void *buf, uint64_t size)
+{
+	const struct vfio_region *rg = &d->region[index];
+
+	if (!(rg->flags & VFIO_REGION_INFO_FLAG_READ) || size > rg->size)
+		return -EINVAL;
+	for (uint64_t done = 0; done < size;) {
+		ssize_t n = sys_pread(d->fd, (char *)buf + done, size - done,
+				      (off_t)(rg->fd_off + done));
+
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		done += (uint64_t)n;
 	}
 	return 0;
 }

@@ -155,6 +155,10 @@ void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
 		       void *opaque);
 unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar); /* pread + pwrite */
 
+/* Flash of the expansion ROM, as long as the description says; borrowed. NULL: a proper image. */
+void fake_dev_rom(struct fake_dev *d, const uint8_t *bytes);
+unsigned int fake_dev_rom_reads(const struct fake_dev *d); /* preads of it */
+
 bool fake_dev_is_open(const struct fake_dev *d);
 bool fake_dev_bus_master(const struct fake_dev *d);
 bool fake_dev_memory_enabled(const struct fake_dev *d); /* COMMAND.Memory and D0 */

@@ -184,6 +184,21 @@ void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
 	fk_unlock();
 }
 
+void fake_dev_rom(struct fake_dev *d, const uint8_t *bytes)
+{
+	fk_lock();
+	d->rom = bytes;
+	fk_unlock();
+}
+
+unsigned int fake_dev_rom_reads(const struct fake_dev *d)
+{
+	fk_lock();
+	unsigned int n = d->rom_reads;
+	fk_unlock();
+	return n;
+}
+
 unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar)
 {
 	return d->traps[bar];

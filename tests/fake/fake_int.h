@@ -225,6 +225,8 @@ struct fake_dev {
 		void *opaque;
 	} hook[6];
 	unsigned int traps[6];
+	const uint8_t *rom; /* borrowed; NULL: a proper image is made up */
+	unsigned int rom_reads;
 	unsigned int resets, dma_faults;
 	bool intx_level;
 	struct fk_vdev *vdev; /* open through VFIO; NULL otherwise */

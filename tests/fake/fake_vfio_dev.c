@@ -380,8 +380,9 @@ static ssize_t rom_read(struct fk_vdev *v, uint8_t *buf, size_t len, uint64_t po
 	if (!fk_dev_mem_enabled(v->d))
 		return -EIO;
 	len = MIN(len, v->d->desc->rom_size - pos);
+	v->d->rom_reads++;
 	for (size_t i = 0; i < len; i++)
-		buf[i] = rom_byte(v->d->desc, pos + i);
+		buf[i] = v->d->rom ? v->d->rom[pos + i] : rom_byte(v->d->desc, pos + i);
 	return (ssize_t)len;
 }
 

@@ -319,7 +319,7 @@ static void assert_pages(const struct fake_devdesc *d, unsigned int bar)
 	const struct fake_bar *b = &d->bars[bar];
 	struct passthru *p = passthru_of(guest_pcidev(fn));
 	for (uint64_t off = 0; off < MIN(b->size, MIB(1)); off += 4096) {
-		bool can = b->size >= 4096 && !(b->flags & FAKE_BAR_NOMMAP);
+		bool can = !(b->flags & FAKE_BAR_NOMMAP);
 		bool sparse = b->sparse[0].size, area = false;
 		for (unsigned int i = 0; i < 4; i++)
 			area |= off >= b->sparse[i].off &&

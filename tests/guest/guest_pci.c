@@ -255,7 +255,7 @@ struct guest_bar guest_bar(struct guest_fn f, unsigned int bar)
 		.prefetch = bar != PCIDEV_ROM && !(reg & PCI_BASE_ADDRESS_SPACE_IO) &&
 			    (reg & PCI_BASE_ADDRESS_MEM_PREFETCH),
 		.addr = (reg & addr_mask(bar, reg)) | (uint64_t)high << 32,
-		.size = low || (mask >> 32) != UINT32_MAX ? ~mask + 1 : 0,
+		.size = (is_64(bar, reg) ? mask : low) != 0 ? ~mask + 1 : 0,
 	};
 	return b;
 }

@@ -184,10 +184,13 @@ static void test_mmap_flag_without_list_is_one_area(void **state)
 	assert_false(rg->msix_mappable);
 }
 
-static void test_region_below_a_page_is_trapped(void **state)
+static void test_region_below_a_page_is_its_page(void **state)
 {
 	(void)state;
 	answer(RW | MM, 0x100, 0, 32);
+	assert_int_equal(query(0)->n_areas, 1);
+	assert_int_equal(dev.region[0].area[0].size, PAGE);
+	answer(RW, 0x100, 0, 32); /* a page that it shares */
 	assert_int_equal(query(0)->n_areas, 0);
 	answer(RW | MM, PAGE + 0x100, 0, 32);
 	assert_int_equal(query(0)->n_areas, 1);
@@ -578,7 +581,7 @@ int main(void)
 	static struct sys_ops ops;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mmap_flag_without_list_is_one_area),
-		cmocka_unit_test(test_region_below_a_page_is_trapped),
+		cmocka_unit_test(test_region_below_a_page_is_its_page),
 		cmocka_unit_test(test_sparse_areas_are_taken_as_they_are),
 		cmocka_unit_test(test_empty_sparse_list_maps_nothing),
 		cmocka_unit_test(test_unusable_sparse_areas_are_dropped),
