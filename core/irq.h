@@ -24,7 +24,8 @@ struct irqchip_ops {
 	int (*route_new)(struct irqchip *c, uint32_t *ret_gsi);
 	/* Frees the number; must be unbound. Takes effect at the next route_commit. */
 	void (*route_free)(struct irqchip *c, uint32_t gsi);
-	/* Stages the message. An unchanged message costs nothing. */
+	/* Stages the message. An unchanged message costs nothing. -EADDRNOTAVAIL: no interrupt can
+	 * be delivered to that address; what was staged before stands. */
 	int (*route_set)(struct irqchip *c, uint32_t gsi, const struct msi_msg *msg);
 	/* Makes all staged changes effective, with one kernel call if anything changed. */
 	int (*route_commit)(struct irqchip *c);
@@ -36,6 +37,10 @@ struct irqchip_ops {
 	 * and `resample_fd` is signalled. -EOPNOTSUPP where there is no such thing. */
 	int (*line_bind)(struct irqchip *c, uint32_t gsi, int fd, int resample_fd);
 	void (*line_unbind)(struct irqchip *c, uint32_t gsi, int fd);
+	/* How many interrupts of the line the guest has ended since a moment that stays the same
+	 * while fds are bound to it; the first question may be that moment. -EOPNOTSUPP: nobody
+	 * counts. */
+	int (*line_ended)(struct irqchip *c, uint32_t gsi, uint64_t *ret);
 	/* Drives the pin from user space (emulated devices; sources are ORed by pci/intx.c). */
 	int (*line_set)(struct irqchip *c, uint32_t gsi, bool level);
 	/* Injects a message right now, without a route. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #define LOG_TAG "kvm/irq"
 #include "core/log.h"
@@ -122,11 +123,20 @@ static void stage(struct kvm_irq *irq, uint32_t gsi, const struct msi_msg *msg)
 	irq->dirty = true;
 }
 
+/* With 32-bit APIC ids (vm.c) KVM takes bits 39:32 of the address as reserved and refuses the whole
+ * table for one such entry. Hardware would see a write to memory there, and no interrupt. */
+static bool deliverable(const struct kvm_irq *irq, const struct msi_msg *msg)
+{
+	return !irq->vm->wide_ids || (msg->addr >> 32 & 0xff) == 0;
+}
+
 static int route_set(struct irqchip *c, uint32_t gsi, const struct msi_msg *msg)
 {
 	struct kvm_irq *irq = from_chip(c);
 	if (!route_at(irq, gsi))
 		return -EINVAL;
+	if (!deliverable(irq, msg))
+		return -EADDRNOTAVAIL;
 	stage(irq, gsi, msg);
 	return 0;
 }
@@ -317,6 +327,61 @@ static int line_bind(struct irqchip *c, uint32_t gsi, int fd, int resample_fd)
 	return r;
 }
 
+static void tally_close(struct kvm_irq *irq, uint32_t gsi)
+{
+	struct kvm_tally *t = &irq->tally[gsi];
+	if (t->fd < 0)
+		return;
+	irqfd(irq, gsi, t->fd, -1, KVM_IRQFD_FLAG_DEASSIGN);
+	sys_close_fd(&t->fd);
+	sys_close_fd(&t->resample_fd);
+}
+
+static int tally_open(struct kvm_irq *irq, uint32_t gsi)
+{
+	struct kvm_tally *t = &irq->tally[gsi];
+	int fd = sys_eventfd(0, EFD_NONBLOCK);
+	int resample_fd = sys_eventfd(0, EFD_NONBLOCK);
+	int r = MIN(MIN(fd, resample_fd), 0);
+	if (r == 0)
+		r = irqfd(irq, gsi, fd, resample_fd, KVM_IRQFD_FLAG_RESAMPLE);
+	if (r < 0) {
+		if (fd >= 0)
+			sys_close_fd(&fd);
+		if (resample_fd >= 0)
+			sys_close_fd(&resample_fd);
+		return r;
+	}
+	*t = (struct kvm_tally){ .fd = fd, .resample_fd = resample_fd };
+	return 0;
+}
+
+static int line_ended(struct irqchip *c, uint32_t gsi, uint64_t *ret)
+{
+	struct kvm_irq *irq = from_chip(c);
+	if (gsi >= KVM_IOAPIC_PINS)
+		return -EINVAL;
+	struct kvm_tally *t = &irq->tally[gsi];
+	if (irq->vm->mode == KVM_CHIP_ON) {
+		int r = t->fd >= 0 ? 0 : tally_open(irq, gsi);
+		if (r < 0)
+			return r;
+		t->ended += sys_event_take(t->resample_fd);
+	}
+	pthread_mutex_lock(&irq->lines_lock);
+	*ret = t->ended;
+	pthread_mutex_unlock(&irq->lines_lock);
+	return 0;
+}
+
+static bool line_used(const struct kvm_irq *irq, uint32_t gsi)
+{
+	for (unsigned int i = 0; i < irq->n_lines; i++)
+		if (irq->lines[i].gsi == gsi)
+			return true;
+	return false;
+}
+
 static void line_unbind(struct irqchip *c, uint32_t gsi, int fd)
 {
 	struct kvm_irq *irq = from_chip(c);
@@ -327,6 +392,9 @@ static void line_unbind(struct irqchip *c, uint32_t gsi, int fd)
 		pthread_mutex_lock(&irq->lines_lock);
 		irq->lines[i] = irq->lines[--irq->n_lines];
 		pthread_mutex_unlock(&irq->lines_lock);
+		/* The kernel lowers the pin with its last resampling irqfd. */
+		if (!line_used(irq, gsi))
+			tally_close(irq, gsi);
 		return;
 	}
 }
@@ -354,14 +422,15 @@ static int line_set(struct irqchip *c, uint32_t gsi, bool level)
 /* --- the split IOAPIC's sink ------------------------------------------------------------------ */
 
 /* What a line gathered while masked may be over: the device is asked to signal again if it is not,
- * as the kernel's own IOAPIC does since Linux 6.3. */
-static void line_unmask(struct kvm_irq *irq, struct kvm_line *line)
+ * as the kernel's own IOAPIC does since Linux 6.3. It is asked as well if the pin's message is new:
+ * the end of an interrupt that was in service by the old one may never be told. */
+static void line_unmask(struct kvm_irq *irq, struct kvm_line *line, bool rerouted)
 {
-	bool ask = line->resample_fd >= 0 && sys_event_take(line->fd) != 0;
-	int r = line_attach(irq, line);
+	bool ask = line->resample_fd >= 0 && !line->bound && sys_event_take(line->fd) != 0;
+	int r = line->bound ? 0 : line_attach(irq, line);
 	if (r < 0)
 		guest_warn("IOAPIC pin %u can't be unmasked: %s", line->gsi, strerror(-r));
-	if (ask)
+	if (ask || (rerouted && line->resample_fd >= 0))
 		sys_event_signal(line->resample_fd);
 }
 
@@ -370,24 +439,27 @@ static void line_unmask(struct kvm_irq *irq, struct kvm_line *line)
 static void sink_pin(void *opaque, unsigned int pin, const struct msi_msg *msg)
 {
 	struct kvm_irq *irq = opaque;
-	irq->routes[pin].bound = msg != NULL;
+	struct kvm_route *route = &irq->routes[pin];
+	bool rerouted =
+		msg && route->set && (route->msg.addr != msg->addr || route->msg.data != msg->data);
+	route->bound = msg != NULL;
 	if (msg) {
 		stage(irq, pin, msg);
 		int r = route_commit(&irq->chip);
 		if (r < 0) { /* as masked: nothing may arrive by the old message */
 			guest_warn("IOAPIC pin %u can't be routed: %s", pin, strerror(-r));
-			irq->routes[pin].bound = 0;
+			route->bound = 0;
 			return;
 		}
 	}
 	for (unsigned int i = 0; i < irq->n_lines; i++) {
 		struct kvm_line *line = &irq->lines[i];
-		if (line->gsi != pin || line->bound == (msg != NULL))
+		if (line->gsi != pin)
 			continue;
 		if (!msg)
 			line_detach(irq, line);
 		else
-			line_unmask(irq, line);
+			line_unmask(irq, line, rerouted);
 	}
 }
 
@@ -401,6 +473,7 @@ static void sink_eoi(void *opaque, unsigned int pin)
 {
 	struct kvm_irq *irq = opaque;
 	pthread_mutex_lock(&irq->lines_lock);
+	irq->tally[pin].ended++;
 	for (unsigned int i = 0; i < irq->n_lines; i++) {
 		if (irq->lines[i].gsi == pin && irq->lines[i].resample_fd >= 0)
 			sys_event_signal(irq->lines[i].resample_fd);
@@ -425,6 +498,7 @@ static const struct irqchip_ops chip_ops = {
 	.route_unbind = route_unbind,
 	.line_bind = line_bind,
 	.line_unbind = line_unbind,
+	.line_ended = line_ended,
 	.line_set = line_set,
 	.msi_send = msi_send,
 };
@@ -435,6 +509,8 @@ int kvm_irq_init(struct kvm_irq *irq, struct kvm_vm *vm, struct aspace *mmio, st
 	irq->chip.ops = &chip_ops;
 	irq->vm = vm;
 	pthread_mutex_init(&irq->lines_lock, NULL);
+	for (unsigned int i = 0; i < KVM_IOAPIC_PINS; i++)
+		irq->tally[i].fd = irq->tally[i].resample_fd = -1;
 	kvm_ioapic_init(&irq->ioapic, &ioapic_sink, irq);
 	int r = routes_grow(irq, KVM_IOAPIC_PINS - 1);
 	if (r < 0) {
@@ -460,6 +536,8 @@ void kvm_irq_fini(struct kvm_irq *irq)
 		return;
 	for (unsigned int i = 0; i < irq->n_lines; i++)
 		line_detach(irq, &irq->lines[i]);
+	for (unsigned int i = 0; i < KVM_IOAPIC_PINS; i++)
+		tally_close(irq, i);
 	kvm_ioapic_fini(&irq->ioapic);
 	pthread_mutex_destroy(&irq->lines_lock);
 	free(irq->routes);

@@ -26,6 +26,13 @@ VV_BEGIN_DECLS
 struct kvm_route;
 struct kvm_line;
 
+/* Ended interrupts of a pin. Mode `on`: a resampling irqfd of our own, that nobody signals and
+ * nobody waits for, gathers them in the eventfd's count at no cost. */
+struct kvm_tally {
+	int fd, resample_fd; /* owned; -1 while not made */
+	uint64_t ended;
+};
+
 struct kvm_irq {
 	struct irqchip chip;
 	struct kvm_vm *vm;	  /* borrowed */
@@ -40,7 +47,8 @@ struct kvm_irq {
 
 	struct kvm_line *lines; /* fds bound to pins; owned */
 	unsigned int n_lines, cap_lines;
-	pthread_mutex_t lines_lock; /* guards the array against kvm_irq_eoi() */
+	struct kvm_tally tally[KVM_IOAPIC_PINS];
+	pthread_mutex_t lines_lock; /* guards lines and tally against kvm_irq_eoi() */
 };
 
 /* `mmio` is where a split IOAPIC goes. The kernel's part is made at the first use, by

@@ -190,7 +190,10 @@ static int x2apic_api(struct kvm_vm *vm, struct verr *reterr)
 		.cap = KVM_CAP_X2APIC_API,
 		.args = { KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
 	};
-	return kvm_call(vm->fd, KVM_ENABLE_CAP, &cap, "KVM_ENABLE_CAP(KVM_CAP_X2APIC_API)", reterr);
+	int r = kvm_call(vm->fd, KVM_ENABLE_CAP, &cap, "KVM_ENABLE_CAP(KVM_CAP_X2APIC_API)",
+			 reterr);
+	vm->wide_ids = r == 0;
+	return r;
 }
 
 static int make_chip(struct kvm_vm *vm, struct verr *reterr)

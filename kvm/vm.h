@@ -27,6 +27,7 @@ struct kvm_vm {
 	unsigned int n_slots;		  /* length of the array */
 
 	unsigned int vcpus; /* that the controllers are for; before kvm_vm_chip() */
+	bool wide_ids;	    /* APIC ids of 32 bits: KVM_CAP_X2APIC_API is on */
 	int chip;	    /* 0: not made yet, 1: made, negative: why it could not be */
 
 	/* A slot that KVM would not let go of: the guest must never run again, for its memory is

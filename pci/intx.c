@@ -82,3 +82,10 @@ void intx_unbind(struct intx_source *s)
 	s->fd = -1;
 	s->resample_fd = -1;
 }
+
+int intx_ended(const struct intx_source *s, uint64_t *ret)
+{
+	if (s->lines == NULL || s->fd < 0)
+		return -ENOTCONN;
+	return s->lines->irq->ops->line_ended(s->lines->irq, s->gsi, ret);
+}

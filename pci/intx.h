@@ -41,5 +41,7 @@ void intx_set(struct intx_source *s, bool level); /* emulated sources */
 /* Hardware source: `fd` raises the line, after the guest's EOI `resample_fd` is signalled. */
 int intx_bind(struct intx_source *s, int fd, int resample_fd);
 void intx_unbind(struct intx_source *s);
+/* Of a bound source: irqchip_ops.line_ended of its line, whoever asserted it. */
+int intx_ended(const struct intx_source *s, uint64_t *ret);
 
 VV_END_DECLS

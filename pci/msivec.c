@@ -15,7 +15,7 @@ void msivec_init(struct msivec *v)
 
 static void unbind(struct msivec *v, struct irqchip *c)
 {
-	v->staged = false;
+	v->staged = v->moved = false;
 	if (!v->bound)
 		return;
 	c->ops->route_unbind(c, v->gsi, v->fd);
@@ -73,6 +73,7 @@ int msivec_stage(struct msivec *v, struct irqchip *c, const struct msi_msg *msg,
 			return r;
 		}
 		v->msg = *msg;
+		v->moved = v->bound;
 		T(irq_route, v->gsi, msg->addr, msg->data);
 	}
 	v->staged = !v->bound;
@@ -81,6 +82,7 @@ int msivec_stage(struct msivec *v, struct irqchip *c, const struct msi_msg *msg,
 
 int msivec_settle(struct msivec *v, struct irqchip *c)
 {
+	v->moved = false;
 	if (!v->staged)
 		return 0;
 	v->staged = false;
@@ -90,6 +92,12 @@ int msivec_settle(struct msivec *v, struct irqchip *c)
 	v->bound = true;
 	T(irq_bind, v->gsi, v->fd, 1);
 	return 0;
+}
+
+void msivec_abandon(struct msivec *v, struct irqchip *c)
+{
+	if (v->staged || v->moved)
+		unroute(v, c);
 }
 
 void msivec_release(struct msivec *v, struct irqchip *c)

@@ -17,7 +17,9 @@ VV_BEGIN_DECLS
 struct msivec {
 	int fd;	      /* eventfd, owned; -1 until first needed */
 	uint32_t gsi; /* valid if routed */
-	bool routed, bound, staged;
+	bool routed, bound;
+	bool staged; /* to be bound after the commit */
+	bool moved;  /* bound, and its new message is not committed yet */
 	struct msi_msg msg;
 };
 
@@ -31,6 +33,8 @@ int msivec_fd(struct msivec *v);
 int msivec_stage(struct msivec *v, struct irqchip *c, const struct msi_msg *msg, bool live);
 /* ... and, after irqchip route_commit, bind what was staged. */
 int msivec_settle(struct msivec *v, struct irqchip *c);
+/* ... or, if the commit failed, give up what was staged: silent rather than by an old message. */
+void msivec_abandon(struct msivec *v, struct irqchip *c);
 /* Drops the route of a vector no longer in use (capability off): unbind, route_free, drain. */
 void msivec_release(struct msivec *v, struct irqchip *c);
 bool msivec_pending(const struct msivec *v);

@@ -49,7 +49,9 @@ static void batch_vector(struct pcidev *pd, unsigned int i, const struct msi_msg
 	int r = msivec_stage(v, chip(pd), msg, live);
 	if (r < 0)
 		guest_warn("%s: vector %u can't be delivered to the guest: %s", pd->dev.id, i,
-			   r == -ENOSPC ? "all interrupt routes are in use" : strerror(-r));
+			   r == -ENOSPC		 ? "all interrupt routes are in use"
+			   : r == -EADDRNOTAVAIL ? "its message is no interrupt's"
+						 : strerror(-r));
 	bool is = v->bound || v->staged;
 	if (live && r >= 0) {
 		pd->routes_changed = true;
@@ -67,13 +69,15 @@ static void batch_end(void *opaque)
 	int committed = pd->routes_changed ? c->ops->route_commit(c) : 0;
 	for (unsigned int i = pd->staged_first; i < pd->staged_end; i++) {
 		struct msivec *v = &pd->vec[i];
-		if (!v->staged)
-			continue;
-		int r = committed < 0 ? committed : msivec_settle(v, c);
-		if (r >= 0)
+		bool concerned = v->staged || v->moved;
+		int r = committed;
+		if (committed < 0)
+			msivec_abandon(v, c);
+		else
+			r = msivec_settle(v, c);
+		if (r >= 0 || !concerned)
 			continue;
 		guest_warn("%s: vector %u can't be bound: %s", pd->dev.id, i, strerror(-r));
-		v->staged = false;
 		if (pd->ops->irq_vector != NULL)
 			pd->ops->irq_vector(pd, i, v, false);
 	}

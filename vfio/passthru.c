@@ -53,11 +53,11 @@ static uint64_t passthru_bar_read(struct pcidev *pd, unsigned int bar, uint64_t 
 {
 	struct passthru *p = passthru_of(pd);
 
-	if (p->lost)
-		return ones(size);
 	if (bar == PCIDEV_ROM)
-		return passthru_rom_read(p, off, size);
-	return vfio_region_read(p->vd, bar, off, size);
+		return p->lost ? ones(size) : passthru_rom_read(p, off, size);
+	uint64_t val = p->lost ? ones(size) : vfio_region_read(p->vd, bar, off, size);
+	passthru_intx_touched(p);
+	return val;
 }
 
 static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off, uint64_t val,
@@ -67,6 +67,7 @@ static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off
 
 	if (!p->lost && bar != PCIDEV_ROM)
 		vfio_region_write(p->vd, bar, off, val, size);
+	passthru_intx_touched(p);
 }
 
 /* A write that should have turned it on may have failed: then the trap answers. */
@@ -104,6 +105,7 @@ static const struct pcidev_ops passthru_pci_ops = {
 	.bar_enable = passthru_bar_enable,
 	.bar_disable = passthru_win_disable,
 	.cfg_write_hook = passthru_cfg_hook,
+	.cfg_written = passthru_irq_cfg_written,
 	.hw = &passthru_cfg_hw,
 	.irq_mode = passthru_irq_mode,
 	.irq_vector = passthru_irq_vector,
@@ -312,7 +314,8 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
 	const struct passthru_config *cfg = d->cfg;
 
-	p->intx_fd = p->intx_resample_fd = p->req_fd = p->err_fd = -1;
+	passthru_intx_init(p);
+	p->req_fd = p->err_fd = -1;
 	int r = check_single(p, reterr);
 	if (r == 0)
 		r = vfio_seat_take(&p->seat, d->plat, &cfg->host, reterr);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // "vfio-pci": a host PCI function handed to the guest. The parts of the device are in
 // passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
-// directly), passthru_win.c (mapping them) and passthru_irq.c (interrupts).
+// directly), passthru_win.c (mapping them), passthru_irq.c (interrupt modes, MSI, MSI-X) and
+// passthru_intx.c (the pin).
 #pragma once
 
 #include <stdbool.h>
@@ -46,6 +47,23 @@ struct passthru_rom {
 	bool tried; /* read, or found unreadable: not again before a reset */
 };
 
+/* passthru_intx.c's. */
+struct passthru_intx {
+	int fd, resample_fd; /* owned; -1 while off */
+	uint64_t raised;     /* times, where user space sees them */
+
+	/* Without resampling: user space raises the line, a BAR access of the guest ends it. */
+	bool slow, told;
+	bool pending;		/* raised; no BAR was touched since */
+	struct loop_fd ready;	/* fd */
+	struct loop_timer calm; /* BARs map again */
+
+	struct loop_timer look; /* for storms */
+	uint64_t ended;		/* the line's count at the last look */
+	unsigned int hot;	/* looks in a row that found too many */
+	bool storm;		/* reported */
+};
+
 struct passthru {
 	struct pcidev pd; /* first */
 	struct vfio_seat seat;
@@ -57,14 +75,16 @@ struct passthru {
 	struct passthru_win *win; /* plan.n_pieces, owned */
 	unsigned int n_win;
 	struct passthru_rom rom;
+	bool win_held; /* passthru_win_hold() */
 
 	/* passthru_irq.c */
 	enum pcidev_irq_mode irq_mode;
-	unsigned int armed; /* MSI-X: vectors [0, armed) exist in hardware */
+	bool irq_refused;   /* irq_mode is what the guest wants; the host did not do it */
+	unsigned int armed; /* MSI and MSI-X: vectors [0, armed) exist in hardware */
 	uint8_t *used;	    /* MSI-X: one byte per vector that has its eventfd there; owned */
 	uint8_t *fresh;	    /* MSI-X: vectors that became live in this batch; owned */
 	bool any_fresh;
-	int intx_fd, intx_resample_fd; /* owned; -1 */
+	struct passthru_intx intx;
 
 	struct loop_fd req, err; /* the host wants the device back; it had an error */
 	int req_fd, err_fd;	 /* owned; -1 */
@@ -103,11 +123,25 @@ void passthru_win_disable(struct pcidev *pd, unsigned int bar);
 /* The function is gone: every window goes. True if there was one. */
 bool passthru_win_drop(struct passthru *p);
 
+/* No window at all until the release: every access traps. */
+void passthru_win_hold(struct passthru *p);
+void passthru_win_release(struct passthru *p);
+
 /* --- passthru_irq.c --- */
 void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n);
 void passthru_irq_vector(struct pcidev *pd, unsigned int vec, struct msivec *v, bool live);
 void passthru_irq_settled(struct pcidev *pd);
 void passthru_irq_off(struct passthru *p); /* every index off; idempotent */
+/* The guest's write at [off, off+size) is committed: back in D0, the host may grant what it refused
+ * a function that slept. */
+void passthru_irq_cfg_written(struct pcidev *pd, unsigned int off, unsigned int size);
+
+/* --- passthru_intx.c --- */
+void passthru_intx_init(struct passthru *p); /* before anything that may fail */
+int passthru_intx_on(struct passthru *p);    /* -errno: it stays off, reported */
+void passthru_intx_off(struct passthru *p);  /* idempotent */
+/* The guest has just made a trapped access to a BAR. */
+void passthru_intx_touched(struct passthru *p);
 
 static inline struct passthru *passthru_of(struct pcidev *pd)
 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Interrupts of an assigned function: what the guest's MSI, MSI-X and INTx state asks of
-// VFIO_DEVICE_SET_IRQS. The vectors' routes and irqfds are pcidev.c's; here only the hardware end
-// of the same eventfds. MSI-X vectors are given to hardware when first unmasked, so that 2048 of
-// them cost nothing until used.
+// Interrupts of an assigned function: what the guest's choice of mode and its MSI and MSI-X state
+// ask of VFIO_DEVICE_SET_IRQS. The vectors' routes and irqfds are pcidev_irq.c's; here only the
+// hardware end of the same eventfds. MSI-X vectors are given to hardware when first unmasked, so
+// that 2048 of them cost nothing until used. INTx itself is passthru_intx.c's.
 
 #define LOG_TAG "vfio/irq"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
 #include "core/log.h"
@@ -19,52 +19,7 @@
 
 #define MSIX_MAX 2048
 
-static void intx_close(struct passthru *p)
-{
-	sys_close_fd(&p->intx_fd);
-	sys_close_fd(&p->intx_resample_fd);
-	p->intx_fd = p->intx_resample_fd = -1; /* a failed eventfd() left its error there */
-}
-
-static void intx_off(struct passthru *p)
-{
-	if (p->intx_fd < 0)
-		return;
-	vfio_intx_mask(p->vd, true);
-	vfio_intx_unmask_fd(p->vd, -1);
-	intx_unbind(&p->pd.intx);
-	vfio_irqs_disable(p->vd, VFIO_PCI_INTX_IRQ_INDEX);
-	intx_close(p);
-}
-
-/* The device raises intx_fd and VFIO masks it; the guest's EOI signals intx_resample_fd, which
- * unmasks. User space is absent. */
-static void intx_on(struct passthru *p)
-{
-	struct vfio_irq *irq = &p->vd->irq[VFIO_PCI_INTX_IRQ_INDEX];
-	int r = 0;
-
-	if (!irq->count || !p->pd.intx_pin)
-		return;
-	p->intx_fd = sys_eventfd(0, EFD_NONBLOCK);
-	p->intx_resample_fd = sys_eventfd(0, EFD_NONBLOCK);
-	r = MIN(MIN(p->intx_fd, p->intx_resample_fd), 0);
-	if (r == 0)
-		r = intx_bind(&p->pd.intx, p->intx_fd, p->intx_resample_fd);
-	if (r == 0)
-		r = vfio_irqs_set(p->vd, VFIO_PCI_INTX_IRQ_INDEX, 0, &p->intx_fd, 1);
-	if (r == 0)
-		r = vfio_intx_unmask_fd(p->vd, p->intx_resample_fd);
-	if (r == 0)
-		r = vfio_intx_mask(p->vd, false);
-	if (r == 0)
-		return;
-	guest_warn("%s: INTx can't be delivered to the guest: %s", p->vd->name, strerror(-r));
-	intx_off(p);
-	intx_close(p);
-}
-
-static void msi_on(struct passthru *p, unsigned int n)
+static int msi_on(struct passthru *p, unsigned int n)
 {
 	int fds[32];
 	int r = 0;
@@ -80,13 +35,16 @@ static void msi_on(struct passthru *p, unsigned int n)
 		guest_warn("%s: the host grants %d of %u MSI vectors", p->vd->name, r, n);
 		r = vfio_irqs_set(p->vd, VFIO_PCI_MSI_IRQ_INDEX, 0, fds, (unsigned int)r);
 	}
+	if (r == 0)
+		p->armed = n;
 	if (r < 0)
 		guest_warn("%s: MSI can't be enabled on the host: %s", p->vd->name, strerror(-r));
+	return r;
 }
 
 /* Hardware goes into MSI-X mode with one vector that nobody hears, as a driver may look at the
  * enable bit's effect before it unmasks anything. */
-static void msix_on(struct passthru *p)
+static int msix_on(struct passthru *p)
 {
 	const int none = -1;
 
@@ -99,6 +57,7 @@ static void msix_on(struct passthru *p)
 		p->armed = 1;
 	else
 		guest_warn("%s: MSI-X can't be enabled on the host: %s", p->vd->name, strerror(-r));
+	return r;
 }
 
 /* Gives hardware the eventfds of [start, start+n): of vectors in use, and of fresh ones if
@@ -195,25 +154,27 @@ void passthru_irq_off(struct passthru *p)
 {
 	switch (p->irq_mode) {
 	case PCI_IRQ_INTX:
-		intx_off(p);
+		passthru_intx_off(p);
 		break;
 	case PCI_IRQ_MSI:
-		vfio_irqs_disable(p->vd, VFIO_PCI_MSI_IRQ_INDEX);
-		break;
 	case PCI_IRQ_MSIX:
 		if (p->armed)
-			vfio_irqs_disable(p->vd, VFIO_PCI_MSIX_IRQ_INDEX);
-		p->armed = 0;
+			vfio_irqs_disable(p->vd, p->irq_mode == PCI_IRQ_MSI
+							 ? VFIO_PCI_MSI_IRQ_INDEX
+							 : VFIO_PCI_MSIX_IRQ_INDEX);
 		break;
 	case PCI_IRQ_NONE:
 		break;
 	}
+	p->armed = 0;
 	p->irq_mode = PCI_IRQ_NONE;
+	p->irq_refused = false;
 }
 
 void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned int n)
 {
 	struct passthru *p = passthru_of(pd);
+	int r = 0;
 
 	if (!p->vd || p->lost || pd->dev.plat->dry_run)
 		return;
@@ -223,15 +184,45 @@ void passthru_irq_mode(struct pcidev *pd, enum pcidev_irq_mode mode, unsigned in
 	p->irq_mode = mode;
 	switch (mode) {
 	case PCI_IRQ_INTX:
-		intx_on(p);
+		r = passthru_intx_on(p);
 		break;
 	case PCI_IRQ_MSI:
-		msi_on(p, n);
+		r = msi_on(p, n);
 		break;
 	case PCI_IRQ_MSIX:
-		msix_on(p);
+		r = msix_on(p);
 		break;
 	case PCI_IRQ_NONE:
 		break;
 	}
+	p->irq_refused = r != 0;
+}
+
+/* All that is live and has nothing in hardware is tried again. */
+static void retry(struct passthru *p)
+{
+	enum pcidev_irq_mode mode = p->irq_mode;
+	struct pcidev *pd = &p->pd;
+
+	if (p->irq_refused) {
+		p->irq_mode = PCI_IRQ_NONE;
+		p->irq_refused = false;
+		passthru_irq_mode(pd, mode, pd->msi ? pd->msi->n : 0);
+	}
+	for (unsigned int i = 0; p->irq_mode == PCI_IRQ_MSIX && i < pd->n_vec; i++)
+		if (pd->vec[i].bound)
+			passthru_irq_vector(pd, i, &pd->vec[i], true);
+	passthru_irq_settled(pd);
+}
+
+/* The kernel enables no MSI in a function that is not in D0 (__pci_enable_msix()). */
+void passthru_irq_cfg_written(struct pcidev *pd, unsigned int off, unsigned int size)
+{
+	struct passthru *p = passthru_of(pd);
+	unsigned int reg = pd->pm_off + (unsigned int)PCI_PM_CTRL;
+
+	if (!pd->pm_off || off > reg || off + size <= reg || p->lost || pd->dev.plat->dry_run ||
+	    (pcicfg_get(&pd->cfg, reg, 1) & PCI_PM_CTRL_STATE_MASK) != 0)
+		return;
+	retry(p);
 }

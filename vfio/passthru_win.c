@@ -148,7 +148,7 @@ void passthru_win_enable(struct pcidev *pd, unsigned int bar)
 		struct passthru_win *w = &p->win[i];
 		struct verr err = { 0 };
 
-		if (w->bar != bar || p->lost)
+		if (w->bar != bar || p->lost || p->win_held)
 			continue;
 		w->mem.gpa = pd->bar[bar].gpa + w->off;
 		if (!has_its_pages(pd, bar, w))
@@ -182,4 +182,20 @@ bool passthru_win_drop(struct passthru *p)
 		any = true;
 	}
 	return any;
+}
+
+void passthru_win_hold(struct passthru *p)
+{
+	p->win_held = true;
+	passthru_win_drop(p);
+}
+
+void passthru_win_release(struct passthru *p)
+{
+	if (!p->win_held)
+		return;
+	p->win_held = false;
+	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++)
+		if (p->pd.bar[i].active)
+			p->pd.ops->bar_enable(&p->pd, i);
 }

@@ -59,6 +59,14 @@ static int none_line_bind(struct irqchip *c, uint32_t gsi, int fd, int resample_
 	return none_bind(c, gsi, fd);
 }
 
+static int none_line_ended(struct irqchip *c, uint32_t gsi, uint64_t *ret)
+{
+	(void)c;
+	(void)gsi;
+	(void)ret;
+	return -EOPNOTSUPP;
+}
+
 static int none_line_set(struct irqchip *c, uint32_t gsi, bool level)
 {
 	(void)c;
@@ -81,6 +89,7 @@ static const struct irqchip_ops none_irq_ops = {
 	.route_unbind = none_unbind,
 	.line_bind = none_line_bind,
 	.line_unbind = none_unbind,
+	.line_ended = none_line_ended,
 	.line_set = none_line_set,
 	.msi_send = none_msi_send,
 };

@@ -340,7 +340,7 @@ int fk_dev_reset(struct fake_dev *d, const char *why)
 	if (d->desc->flags & FAKE_DEV_RESET_FAILS)
 		return -EIO;
 	d->resets++;
-	d->intx_level = false;
+	fk_intx_level(d, false);
 	fk_bar_clear(d);
 	return 0;
 }

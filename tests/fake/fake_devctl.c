@@ -32,7 +32,7 @@ enum fake_fire fake_dev_intx(struct fake_dev *d, bool level)
 	fk_lock();
 	struct fk_vdev *v = d->vdev;
 	enum fake_fire r = FAKE_FIRE_NOBODY;
-	d->intx_level = level;
+	fk_intx_level(d, level);
 	if (v && !d->removed && v->irq_index == 0 && v->ctx[0].trigger) {
 		r = v->intx_masked || v->intx_virt_disabled ? FAKE_FIRE_MASKED : FAKE_FIRE_SENT;
 		fk_intx_update(v);

@@ -343,6 +343,7 @@ unsigned int fk_irq_count(const struct fk_vdev *v, unsigned int index);
 long fk_set_irqs(struct fk_vdev *v, void *arg);
 void fk_irqs_off(struct fk_vdev *v);
 bool fk_irqs_all_off_request(const void *arg); /* SET_IRQS with DATA_NONE, count 0 */
+void fk_intx_level(struct fake_dev *d, bool level);
 void fk_intx_update(struct fk_vdev *v);
 
 /* type1 (fake_vfio_iommu.c) */

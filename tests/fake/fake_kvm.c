@@ -136,8 +136,12 @@ static long enable_cap(struct fk_vm *vm, const struct kvm_enable_cap *a)
 		return -EINVAL;
 	if (a->cap == KVM_CAP_SPLIT_IRQCHIP)
 		return a->args[0] > FK_PINS * 4u ? -EINVAL : create_irqchip(vm, FK_IRQCHIP_SPLIT);
-	if (a->cap == KVM_CAP_X2APIC_API)
-		return a->args[0] & ~3ull ? -EINVAL : 0;
+	if (a->cap == KVM_CAP_X2APIC_API) {
+		if (a->args[0] & ~3ull)
+			return -EINVAL;
+		vm->x2apic_format |= a->args[0] & KVM_X2APIC_API_USE_32BIT_IDS;
+		return 0;
+	}
 	return 0;
 }
 

@@ -81,6 +81,7 @@ struct fk_vm {
 	unsigned int refs; /* VM, vCPU and device fds */
 	bool open;	   /* the VM fd itself */
 	enum fk_irqchip irqchip;
+	bool x2apic_format; /* KVM_X2APIC_API_USE_32BIT_IDS */
 	bool pit;
 	struct list slots, irqfds, ioeventfds;
 	struct kvm_irq_routing_entry *routes;

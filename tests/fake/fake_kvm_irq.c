@@ -73,7 +73,8 @@ static bool valid_route(const struct fk_vm *vm, const struct kvm_irq_routing_ent
 	if (e->gsi >= fake_kvm()->max_routes)
 		return false;
 	if (e->type == KVM_IRQ_ROUTING_MSI)
-		return !(e->flags & ~(uint32_t)KVM_MSI_VALID_DEVID) && !e->flags;
+		return !(e->flags & ~(uint32_t)KVM_MSI_VALID_DEVID) && !e->flags &&
+		       !(vm->x2apic_format && (e->u.msi.address_hi & 0xff));
 	if (e->type == KVM_IRQ_ROUTING_IRQCHIP)
 		return vm->irqchip == FK_IRQCHIP_FULL && !e->flags && e->u.irqchip.irqchip < 3 &&
 		       e->u.irqchip.pin <
@@ -141,10 +142,14 @@ void fk_kvm_default_routes(struct fk_vm *vm)
 
 static void irqfd_free(struct fk_irqfd *q)
 {
-	/* The last resampler on the pin takes its level with it. */
-	if (q->resample && q->gsi < FK_PINS)
-		q->vm->pins[q->gsi].resampler = false;
 	list_del(&q->node);
+	/* The last resampler on the pin takes its level with it. */
+	bool last = q->resample && q->gsi < FK_PINS;
+	struct fk_irqfd *o;
+	list_for_each(o, &q->vm->irqfds, struct fk_irqfd, node)
+		last &= !o->resample || o->gsi != q->gsi;
+	if (last)
+		q->vm->pins[q->gsi].resampler = false;
 	fk_waiter_del(&q->w);
 	fk_efd_put(q->resample);
 	free(q);
@@ -237,7 +242,8 @@ long fk_kvm_irq_line(struct fk_vm *vm, struct kvm_irq_level *a, bool status)
 
 long fk_kvm_signal_msi(struct fk_vm *vm, const struct kvm_msi *a)
 {
-	if (vm->irqchip == FK_IRQCHIP_NONE || a->flags)
+	if (vm->irqchip == FK_IRQCHIP_NONE || a->flags ||
+	    (vm->x2apic_format && (a->address_hi & 0xff)))
 		return -EINVAL;
 	deliver_msi((uint64_t)a->address_hi << 32 | a->address_lo, a->data);
 	return 1;
@@ -247,7 +253,7 @@ void fake_kvm_eoi(uint32_t gsi)
 {
 	fk_lock();
 	struct fk_vm *vm = fk_vm_latest();
-	if (vm && gsi < FK_PINS && vm->pins[gsi].resampler) {
+	if (vm && gsi < FK_PINS) { /* whoever raised the pin */
 		vm->pins[gsi].resampler = false;
 		struct fk_irqfd *q, *next;
 		list_for_each_safe(q, next, &vm->irqfds, struct fk_irqfd, node)

@@ -304,7 +304,7 @@ static long hot_reset(struct fk_vdev *v, const struct vfio_pci_hot_reset *a)
 			continue;
 		fk_dev_zap_event(o, "hot reset");
 		fk_bar_clear(o);
-		o->intx_level = false;
+		fk_intx_level(o, false);
 		o->resets++;
 	}
 	return 0;

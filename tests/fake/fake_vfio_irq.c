@@ -48,6 +48,15 @@ unsigned int fk_irq_count(const struct fk_vdev *v, unsigned int index)
 
 /* --- INTx --------------------------------------------------------------------------------- */
 
+/* PCI 2.3 devices show what they want, masked or not. */
+void fk_intx_level(struct fake_dev *d, bool level)
+{
+	uint32_t status = fk_cfg_get(d->cfg, PCI_STATUS, 2) & ~(uint32_t)PCI_STATUS_INTERRUPT;
+	d->intx_level = level;
+	if (!(d->desc->flags & FAKE_DEV_NO_INTX_DISABLE))
+		fk_cfg_set(d->cfg, PCI_STATUS, 2, status | (level ? PCI_STATUS_INTERRUPT : 0));
+}
+
 /* The line is looked at again: asserted and not masked means one signal, and masked from then. */
 void fk_intx_update(struct fk_vdev *v)
 {

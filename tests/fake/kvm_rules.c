@@ -215,6 +215,28 @@ static long irqfd(int fd, uint32_t gsi, uint32_t flags, int resample)
 	return sys_ioctl(vm, KVM_IRQFD, &a);
 }
 
+/* With 32-bit APIC ids, a message for an id beyond 32 bits spoils the whole table. */
+static void test_wide_ids_reserve_address_bits(void **s)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry e[1];
+	} t = { .head = { .nr = 1 } };
+	(void)s;
+	begin(FULL);
+	t.e[0] = (struct kvm_irq_routing_entry){ .gsi = 30, .type = KVM_IRQ_ROUTING_MSI };
+	t.e[0].u.msi.address_lo = 0xfee00000;
+	t.e[0].u.msi.address_hi = 1;
+	assert_int_equal(sys_ioctl(vm, KVM_SET_GSI_ROUTING, &t), 0);
+	struct kvm_enable_cap c = { .cap = KVM_CAP_X2APIC_API,
+				    .args = { KVM_X2APIC_API_USE_32BIT_IDS } };
+	assert_int_equal(sys_ioctl(vm, KVM_ENABLE_CAP, &c), 0);
+	assert_int_equal(sys_ioctl(vm, KVM_SET_GSI_ROUTING, &t), -EINVAL);
+	t.e[0].u.msi.address_hi = 0x100;
+	assert_int_equal(sys_ioctl(vm, KVM_SET_GSI_ROUTING, &t), 0);
+	end();
+}
+
 static void test_irqfd_needs_an_irqchip(void **s)
 {
 	(void)s;
@@ -467,6 +489,7 @@ static const struct CMUnitTest rules[] = {
 	cmocka_unit_test(test_routing_needs_an_irqchip),
 	cmocka_unit_test(test_routing_table_is_bounded),
 	cmocka_unit_test(test_one_gsi_has_one_msi_route),
+	cmocka_unit_test(test_wide_ids_reserve_address_bits),
 	cmocka_unit_test(test_irqfd_needs_an_irqchip),
 	cmocka_unit_test(test_irqfd_needs_an_eventfd),
 	cmocka_unit_test(test_irqfd_takes_an_eventfd_once),

@@ -140,6 +140,16 @@ static void line_unbind(struct irqchip *c, uint32_t gsi, int fd)
 	l->fd = l->resample_fd = -1;
 }
 
+static int line_ended(struct irqchip *c, uint32_t gsi, uint64_t *ret)
+{
+	int e = take_fail(rec(c));
+
+	if (e < 0)
+		return e;
+	*ret = line(rec(c), gsi)->ended;
+	return 0;
+}
+
 static int line_set(struct irqchip *c, uint32_t gsi, bool level)
 {
 	struct rec_line *l = line(rec(c), gsi);
@@ -175,6 +185,7 @@ static const struct irqchip_ops rec_ops = {
 	.route_unbind = route_unbind,
 	.line_bind = line_bind,
 	.line_unbind = line_unbind,
+	.line_ended = line_ended,
 	.line_set = line_set,
 	.msi_send = msi_send,
 };

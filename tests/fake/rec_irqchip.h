@@ -26,6 +26,7 @@ struct rec_line {
 	bool level;
 	unsigned int rises, falls;
 	int fd, resample_fd; /* bound, or -1 */
+	uint64_t ended;	     /* set by the test */
 };
 
 struct rec_irqchip {

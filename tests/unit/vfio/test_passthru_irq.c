@@ -182,25 +182,48 @@ static void test_intx_that_cannot_be_bound_leaves_no_eventfds(void **state)
 			.calls = BIT32(FAKE_CALL_EVENTFD), .nth = nth, .times = 1, .err = EMFILE });
 		msix(0);
 		fake_fault_clear();
-		assert_int_equal(p->intx_fd, -1);
-		assert_int_equal(p->intx_resample_fd, -1);
+		assert_int_equal(p->intx.fd, -1);
+		assert_int_equal(p->intx.resample_fd, -1);
 		assert_int_equal(doctored_teardown(state), 0);
 		rig_setup(state);
 	}
 }
 
-static void test_interrupt_controller_without_lines(void **state)
+static void power(unsigned int state)
+{
+	pcidev_cfg_write(&p->pd, p->pd.pm_off + PCI_PM_CTRL, state, 2);
+}
+
+static void test_asleep_is_refused_and_awake_is_granted(void **state)
 {
 	(void)state;
 	start_recorded(&zoo_nvme);
+	power(3);
 	msix(PCI_MSIX_FLAGS_ENABLE);
-	rp.irq.fail = -EOPNOTSUPP; /* line_bind is the next that can fail */
-	msix(0);
-	assert_int_equal(p->intx_fd, -1);
-	assert_int_equal(fake_dev_irq_index(hw), -1);
-	msix(PCI_MSIX_FLAGS_ENABLE); /* message interrupts still work */
 	vector(0, false);
-	assert_int_equal(fake_dev_fire(hw, 0), FAKE_FIRE_SENT);
+	vector(5, false);
+	vector(6, true);
+	assert_int_equal(fake_dev_irq_index(hw), -1);
+	n_calls = 0;
+	power(0);
+	ASSERT_CALLS("2 trigger fds 0+1", "2 trigger fds 0+1", "2 trigger fds 5+1");
+	power(0); /* once is enough */
+	assert_int_equal(n_calls, 0);
+}
+
+static void test_turned_off_while_asleep_stays_off(void **state)
+{
+	(void)state;
+	start_recorded(&zoo_nvme);
+	power(3);
+	msix(PCI_MSIX_FLAGS_ENABLE);
+	vector(0, false);
+	msix(0);
+	assert_int_equal(fake_dev_irq_index(hw), 0);
+	n_calls = 0;
+	power(0);
+	assert_int_equal(n_calls, 0);
+	assert_int_equal(fake_dev_irq_index(hw), 0);
 }
 
 static void test_off_is_idempotent(void **state)
@@ -258,7 +281,8 @@ int main(void)
 		IRQ_TEST(test_msi_takes_what_is_granted),
 		IRQ_TEST(test_msi_without_eventfds_says_so_and_goes_on),
 		IRQ_TEST(test_intx_that_cannot_be_bound_leaves_no_eventfds),
-		IRQ_TEST(test_interrupt_controller_without_lines),
+		IRQ_TEST(test_asleep_is_refused_and_awake_is_granted),
+		IRQ_TEST(test_turned_off_while_asleep_stays_off),
 		IRQ_TEST(test_off_is_idempotent),
 		IRQ_TEST(test_lost_device_is_asked_nothing),
 		IRQ_TEST(test_more_vectors_than_the_host_has),
