@@ -110,6 +110,24 @@ int rangeset_subtract(struct rangeset *s, struct range r)
 	return splice(s, from, to, left, n);
 }
 
+int rangeset_intersect(struct rangeset *s, const struct rangeset *with)
+{
+	uint64_t at = 0;
+
+	/* What lies between the other's ranges goes, and what lies behind the last. */
+	for (size_t i = 0; i < with->n; i++) {
+		if (with->r[i].first > at) {
+			int r = rangeset_subtract(s, (struct range){ at, with->r[i].first - 1 });
+			if (r < 0)
+				return r;
+		}
+		if (with->r[i].last == UINT64_MAX)
+			return 0;
+		at = with->r[i].last + 1;
+	}
+	return rangeset_subtract(s, (struct range){ at, UINT64_MAX });
+}
+
 bool rangeset_contains(const struct rangeset *s, struct range r)
 {
 	size_t i = lower(s, r.first);

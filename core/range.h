@@ -43,8 +43,9 @@ struct rangeset {
 };
 
 void rangeset_fini(struct rangeset *s);
-int rangeset_add(struct rangeset *s, struct range r);		  /* -ENOMEM */
-int rangeset_subtract(struct rangeset *s, struct range r);	  /* -ENOMEM */
+int rangeset_add(struct rangeset *s, struct range r);			 /* -ENOMEM */
+int rangeset_subtract(struct rangeset *s, struct range r);		 /* -ENOMEM */
+int rangeset_intersect(struct rangeset *s, const struct rangeset *with); /* -ENOMEM */
 bool rangeset_contains(const struct rangeset *s, struct range r); /* wholly inside one range */
 bool rangeset_overlaps(const struct rangeset *s, struct range r);
 /* Replaces dst's ranges, which stay on -ENOMEM. */

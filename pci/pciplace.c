@@ -446,6 +446,17 @@ static void describe_range(FILE *out, const char *what, uint64_t first, uint64_t
 	fprintf(out, "    %-28s %#14" PRIx64 "-%#" PRIx64 " (%s)\n", what, first, last, size);
 }
 
+static void describe_place(FILE *out, const char *what, const struct pcidev_bar *b)
+{
+	char size[32];
+	if (b->placed != 0) {
+		describe_range(out, what, b->placed, b->placed + b->size - 1);
+		return;
+	}
+	size_text(b->size, size);
+	fprintf(out, "    %-28s %s, without a place\n", what, size);
+}
+
 static int describe_each(void *ctx, struct pcidev *pd)
 {
 	static const char *const kind[] = { "", "I/O", "32-bit memory", "64-bit memory", "ROM" };
@@ -456,14 +467,14 @@ static int describe_each(void *ctx, struct pcidev *pd)
 		(unsigned int)pcicfg_get(&pd->cfg, PCI_DEVICE_ID, 2), pd->dev.id);
 	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++) {
 		const struct pcidev_bar *b = &pd->bar[i];
-		if (b->kind == PCIBAR_NONE || b->placed == 0)
+		if (b->kind == PCIBAR_NONE)
 			continue;
 		if (b->kind == PCIBAR_ROM)
 			snprintf(buf, sizeof(buf), "ROM");
 		else
 			snprintf(buf, sizeof(buf), "BAR %u %s%s", i, kind[b->kind],
 				 b->prefetch ? ", pref" : "");
-		describe_range(out, buf, b->placed, b->placed + b->size - 1);
+		describe_place(out, buf, b);
 	}
 	for (unsigned int i = 0; pd->secondary != NULL && i < PCI_N_WINS; i++) {
 		static const char *const win[] = { "window I/O", "window memory",

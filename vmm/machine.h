@@ -23,6 +23,7 @@
 #include "pci/pcibus.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
+#include "vmm/machine_map.h"
 
 VV_BEGIN_DECLS
 
@@ -95,6 +96,7 @@ struct machine {
 	struct intx_lines intx;
 	struct machine_ram ram;
 	struct pc_layout layout;
+	struct pc_map_notes map_notes; /* why the layout is as it is */
 	struct pci_windows windows;
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */

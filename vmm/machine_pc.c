@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Machine type "pc": a PC reduced to what a modern kernel needs - PCI with ECAM, a serial port, a
-// clock, ACPI sleep and reset - and its memory map, made to fit the devices that are there.
-//
-//	0                RAM, up to the hole
-//	hole             32-bit PCI window, grown downwards if the BARs need it
-//	e000'0000        ECAM, 256 buses
-//	fec0'0000        IOAPIC          fee0'0000  local APIC
-//	1'0000'0000      more RAM
-//	above it         64-bit PCI window
+// clock, ACPI sleep and reset - and its memory, laid out by machine_map.c.
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,17 +14,10 @@
 #include "vmm/machine.h"
 #include "vmm/machine_pc.h"
 
-#define PC_ECAM_BASE	UINT64_C(0xe0000000)
-#define PC_ECAM_BUSES	256u
-#define PC_MMIO32_MIN	MIB(512)
-#define PC_LOW_RAM_MIN	GIB(1)
-#define PC_MMIO64_MIN	GIB(32)
 #define PC_ACPI_PM_PORT 0x600
 #define PC_SERIAL_PORT	0x3f8
 #define PC_SERIAL_IRQ	4
 #define PC_KVM_PAGES	UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
-#define AMD_HT_FIRST	UINT64_C(0xfd00000000)
-#define AMD_HT_LAST	UINT64_C(0xffffffffff)
 
 enum { PREFAULT_AUTO, PREFAULT_ON, PREFAULT_OFF };
 
@@ -67,65 +53,53 @@ static int pc_build(struct machine *m, struct verr *reterr)
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
-static int place_mmio64(struct machine *m, struct pc_layout *l, const struct pci_needs *needs,
-			struct verr *reterr)
+/* What devices reach by DMA in every IOMMU address space. */
+static int dma_reach(struct machine *m, struct rangeset *ret)
 {
-	uint64_t align = MAX(GIB(1), needs->mmio64_align);
-	uint64_t base = ALIGN_UP(PC_HIGH_RAM_BASE + l->ram_high_size, align);
-	uint64_t size = MAX(ALIGN_UP(needs->mmio64, GIB(1)), PC_MMIO64_MIN);
-	uint64_t last = (UINT64_C(1) << m->accel->phys_bits) - 1;
+	int r = rangeset_add(ret, (struct range){ 0, UINT64_MAX });
 
-	/* AMD hosts answer for that range themselves: no window, and no peer-to-peer map, there. */
-	if (base <= AMD_HT_LAST && base + size > AMD_HT_FIRST)
-		base = ALIGN_UP(AMD_HT_LAST + 1, align);
-	if (base <= last && size > last - base + 1 && needs->mmio64 <= last - base + 1)
-		size = last - base + 1;
-	if (base > last || size > last - base + 1) {
-		if (needs->mmio64 == 0)
-			return 0;
-		return verr_set(
-			reterr, -ENOSPC,
-			"the devices' 64-bit BARs need %" PRIu64 " MiB above guest RAM, but a "
-			"guest address has only %u bits here: less --memory or fewer devices",
-			needs->mmio64 >> 20, m->accel->phys_bits);
-	}
-	l->has_mmio64 = true;
-	l->mmio64 = (struct range){ base, base + size - 1 };
-	return 0;
+	for (struct vfio_dma *d = vfio_dma_next(&m->gmem, NULL); d && r == 0;
+	     d = vfio_dma_next(&m->gmem, d))
+		r = rangeset_intersect(ret, &d->c->info.iova);
+	return r;
 }
 
-static int place_ram(struct machine *m, struct pc_layout *l, const struct pci_needs *needs,
-		     struct verr *reterr)
+static int why_unreached(void *opaque, struct range range, struct verr *reterr)
 {
-	uint64_t window = ALIGN_UP(MAX(needs->mmio32, PC_MMIO32_MIN), MIB(256));
-	uint64_t hole = 0;
+	struct machine *m = opaque;
+	int r = 0;
 
-	/* The largest BAR comes first in it: nothing may be lost to its alignment. */
-	if (window <= PC_ECAM_BASE)
-		hole = ALIGN_DOWN(PC_ECAM_BASE - window, MAX(needs->mmio32_align, MIB(256)));
-	if (hole < PC_LOW_RAM_MIN)
-		return verr_set(reterr, -ENOSPC,
-				"the devices' 32-bit BARs need %" PRIu64 " MiB, aligned to %" PRIu64
-				" MiB, more than a PC has room for below 4 GiB: fewer devices",
-				needs->mmio32 >> 20, needs->mmio32_align >> 20);
-	l->mmio32 = (struct range){ hole, PC_ECAM_BASE - 1 };
-	l->ram_low_size = MIN(m->setup.ram_size, hole);
-	l->ram_high_size = m->setup.ram_size - l->ram_low_size;
-	uint64_t room = (UINT64_C(1) << m->accel->phys_bits) - PC_HIGH_RAM_BASE;
-	if (l->ram_high_size > room)
-		return verr_set(reterr, -EINVAL,
-				"--memory %" PRIu64 "M is more than a guest can address with %u "
-				"bits: at most %" PRIu64 " MiB here",
-				m->setup.ram_size >> 20, m->accel->phys_bits, (hole + room) >> 20);
-	return 0;
+	for (struct vfio_dma *d = vfio_dma_next(&m->gmem, NULL); d && r == 0;
+	     d = vfio_dma_next(&m->gmem, d))
+		r = vfio_dma_check(d->c, range.first, range_size(range), reterr);
+	return r;
+}
+
+static int solve_map(struct machine *m, struct verr *reterr)
+{
+	struct rangeset dma = { 0 };
+	struct pc_map_facts f = {
+		.ram_size = m->setup.ram_size,
+		.phys_bits = m->accel->phys_bits,
+		.dma = vfio_dma_next(&m->gmem, NULL) ? &dma : NULL,
+		.why = why_unreached,
+		.opaque = m,
+	};
+
+	pcibus_needs(&m->pci0, &f.needs);
+	int r = dma_reach(m, &dma);
+	if (r < 0)
+		verr_set(reterr, r, "out of memory");
+	else
+		r = pc_map_solve(&f, &m->layout, &m->map_notes, reterr);
+	rangeset_fini(&dma);
+	return r;
 }
 
 static int pc_layout(struct machine *m, struct verr *reterr)
 {
 	struct pc_layout *l = &m->layout;
-	struct pci_needs needs;
 
-	pcibus_needs(&m->pci0, &needs);
 	*l = (struct pc_layout){
 		.pio = { 0x1000, 0xffff },
 		.ecam_base = PC_ECAM_BASE,
@@ -149,9 +123,7 @@ static int pc_layout(struct machine *m, struct verr *reterr)
 		for (uint8_t pin = 0; pin < 4; pin++)
 			s->gsi[pin] = (uint8_t)pc_gsi_of(dev, pin);
 	}
-	int r = place_ram(m, l, &needs, reterr);
-	if (r == 0)
-		r = place_mmio64(m, l, &needs, reterr);
+	int r = solve_map(m, reterr);
 	if (r == 0)
 		r = pc_layout_check(l, reterr);
 	m->windows = (struct pci_windows){ .io = l->pio, .mmio32 = l->mmio32 };
@@ -186,7 +158,7 @@ static int check_ram(struct machine *m, struct verr *reterr)
 	     d = vfio_dma_next(&m->gmem, d)) {
 		r = vfio_dma_check(d->c, 0, l->ram_low_size, reterr);
 		if (r == 0 && l->ram_high_size)
-			r = vfio_dma_check(d->c, PC_HIGH_RAM_BASE, l->ram_high_size, reterr);
+			r = vfio_dma_check(d->c, l->ram_high_base, l->ram_high_size, reterr);
 	}
 	return r;
 }
@@ -213,7 +185,7 @@ static int pc_ram(struct machine *m, struct verr *reterr)
 	ram_region(m, &m->ram.low, "RAM below 4 GiB", 0, l->ram_low_size, 0);
 	r = gmem_add(&m->gmem, &m->ram.low, reterr);
 	if (r == 0 && l->ram_high_size) {
-		ram_region(m, &m->ram.high, "RAM above 4 GiB", PC_HIGH_RAM_BASE, l->ram_high_size,
+		ram_region(m, &m->ram.high, "RAM above 4 GiB", l->ram_high_base, l->ram_high_size,
 			   l->ram_low_size);
 		r = gmem_add(&m->gmem, &m->ram.high, reterr);
 	}
@@ -297,22 +269,40 @@ static int pc_settle(struct machine *m, struct verr *reterr)
 	return r;
 }
 
-static void pc_describe(const struct machine *m, FILE *out)
+static void describe_range(FILE *out, struct range r, const char *what)
+{
+	fprintf(out, "  0x%012" PRIx64 " 0x%012" PRIx64 " %s\n", r.first, r.last, what);
+}
+
+/* In order of addresses, as far as there is a map. */
+static void describe_map(const struct machine *m, FILE *out)
 {
 	const struct pc_layout *l = &m->layout;
+	struct range high = { l->ram_high_base, l->ram_high_base + l->ram_high_size - 1 };
+	bool window_first = l->ram_high_base && l->has_mmio64 && l->mmio64.first < high.first;
 
-	fprintf(out, "memory map\n  %#014" PRIx64 " %#014" PRIx64 " RAM\n", UINT64_C(0),
-		l->ram_low_size - 1);
-	fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " 32-bit PCI window\n", l->mmio32.first,
-		l->mmio32.last);
-	fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " ECAM\n", l->ecam_base,
-		l->ecam_base + MIB(l->ecam_buses) - 1);
-	if (l->ram_high_size)
-		fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " RAM\n", PC_HIGH_RAM_BASE,
-			PC_HIGH_RAM_BASE + l->ram_high_size - 1);
-	if (l->has_mmio64)
-		fprintf(out, "  %#014" PRIx64 " %#014" PRIx64 " 64-bit PCI window\n",
-			l->mmio64.first, l->mmio64.last);
+	if (l->ram_low_size == 0)
+		return;
+	fprintf(out, "memory map\n");
+	describe_range(out, (struct range){ 0, l->ram_low_size - 1 }, "RAM");
+	describe_range(out, l->mmio32, "32-bit PCI window");
+	describe_range(out, (struct range){ l->ecam_base, l->ecam_base + MIB(l->ecam_buses) - 1 },
+		       "ECAM");
+	if (window_first)
+		describe_range(out, l->mmio64, "64-bit PCI window");
+	if (l->ram_high_size && l->ram_high_base)
+		describe_range(out, high, "RAM");
+	else if (l->ram_high_size)
+		fprintf(out, "  %" PRIu64 " MiB of RAM without a place\n", l->ram_high_size >> 20);
+	if (l->has_mmio64 && !window_first)
+		describe_range(out, l->mmio64, "64-bit PCI window");
+	for (unsigned int i = 0; i < m->map_notes.n; i++)
+		fprintf(out, "  note: %s\n", m->map_notes.text[i]);
+}
+
+static void pc_describe(const struct machine *m, FILE *out)
+{
+	describe_map(m, out);
 	fprintf(out, "PCI\n");
 	pcibus_describe((struct pcibus *)&m->pci0, out);
 }

@@ -186,8 +186,10 @@ static int vmm(struct vmm_opts *o, struct verr *reterr)
 		r = make_machine(o, a, l, &m, reterr);
 	if (r == 0)
 		r = add_devices(m, o, reterr);
-	if (r == 0 && plan) {
+	/* A plan that fails is shown as far as it goes. */
+	if (plan && m)
 		machine_describe(m, stdout);
+	if (r == 0 && plan) {
 		status = fallback ? EXIT_SETUP : 0;
 	} else if (r == 0) {
 		status = run(m, o, l, reterr);

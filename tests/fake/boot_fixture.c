@@ -24,6 +24,7 @@ void fixture_layout(struct pc_layout *l, uint64_t ram, unsigned int vcpus)
 {
 	*l = (struct pc_layout){
 		.ram_low_size = MIN(ram, GIB(3)),
+		.ram_high_base = PC_HIGH_RAM_BASE,
 		.ram_high_size = ram > GIB(3) ? ram - GIB(3) : 0,
 		.mmio32 = { GIB(3), UINT64_C(0xdfffffff) },
 		.has_mmio64 = true,
@@ -199,7 +200,7 @@ void fixture_ram_open(struct fixture_ram *r, const struct pc_layout *l)
 	memset(r, 0, sizeof(*r));
 	gmem_init(&r->gmem);
 	ram_add(r, &r->low, 0, l->ram_low_size);
-	ram_add(r, &r->high, PC_HIGH_RAM_BASE, l->ram_high_size);
+	ram_add(r, &r->high, l->ram_high_base, l->ram_high_size);
 }
 
 static void ram_del(struct gmem_region *reg)

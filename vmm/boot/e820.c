@@ -44,7 +44,7 @@ int e820_build(const struct pc_layout *l, struct e820 *ret, struct verr *reterr)
 		r = put(&m, l->reserved[i].first, range_size(l->reserved[i]), E820_RESERVED,
 			reterr);
 	if (r == 0 && l->ram_high_size)
-		r = put(&m, PC_HIGH_RAM_BASE, l->ram_high_size, E820_RAM, reterr);
+		r = put(&m, l->ram_high_base, l->ram_high_size, E820_RAM, reterr);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < m.n; i++) {

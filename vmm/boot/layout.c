@@ -63,7 +63,7 @@ static int check_memory(const struct pc_layout *l, struct verr *reterr)
 				l->ecam_base, l->ecam_buses);
 	r = list_put_size(&list, "low RAM", 0, l->ram_low_size, reterr);
 	if (r == 0 && l->ram_high_size)
-		r = list_put_size(&list, "high RAM", PC_HIGH_RAM_BASE, l->ram_high_size, reterr);
+		r = list_put_size(&list, "high RAM", l->ram_high_base, l->ram_high_size, reterr);
 	if (r == 0)
 		r = list_put_size(&list, "ECAM", l->ecam_base, MIB(l->ecam_buses), reterr);
 	if (r == 0)
@@ -85,6 +85,9 @@ static int check_memory(const struct pc_layout *l, struct verr *reterr)
 		return verr_set(reterr, -EINVAL,
 				"memory layout: 32-bit PCI window ends at %#" PRIx64,
 				l->mmio32.last);
+	if (l->ram_high_size && l->ram_high_base < PC_HIGH_RAM_BASE)
+		return verr_set(reterr, -EINVAL, "memory layout: high RAM starts at %#" PRIx64,
+				l->ram_high_base);
 	if (l->has_mmio64 && l->mmio64.first < PC_HIGH_RAM_BASE)
 		return verr_set(reterr, -EINVAL,
 				"memory layout: 64-bit PCI window starts at %#" PRIx64,

@@ -21,7 +21,7 @@ VV_BEGIN_DECLS
 #define PC_PCI_GSI_FIRST 16
 #define PC_PCI_GSI_LAST	 23
 #define PC_RESERVED_MAX	 8
-#define PC_HIGH_RAM_BASE GIB(4)
+#define PC_HIGH_RAM_BASE GIB(4) /* lowest, and usual */
 
 /* Where boot data sits below 1 MiB. Only ours between reset and the kernel's first instructions,
  * which copy what they need. */
@@ -45,7 +45,8 @@ struct pc_slot {
 
 struct pc_layout {
 	uint64_t ram_low_size;	/* RAM is [0, this); page multiple, at least 2 MiB */
-	uint64_t ram_high_size; /* RAM is [4 GiB, 4 GiB + this); may be 0 */
+	uint64_t ram_high_base; /* at least PC_HIGH_RAM_BASE, if there is any */
+	uint64_t ram_high_size; /* RAM is [ram_high_base, ram_high_base + this); may be 0 */
 
 	struct range mmio32; /* PCI memory window below 4 GiB */
 	struct range mmio64; /* above; only if has_mmio64 */

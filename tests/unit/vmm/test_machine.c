@@ -378,7 +378,8 @@ static void test_64_bit_bars_beyond_the_processors_reach(void **state)
 	(void)state;
 	with_bars(&d, GIB(1024), FAKE_BAR_64, 0, 0); /* 40 address bits: 1 TiB is all there is */
 	s.device[0] = "vfio-pci,host=0000:03:00.0,x-no-mmap=on";
-	refuse(&s, -ENOSPC, "64-bit BARs need 1048576 MiB above guest RAM");
+	refuse(&s, -ENOSPC,
+	       "64-bit BARs need 1048576 MiB, aligned to 1048576 MiB, beside guest RAM");
 }
 
 static void test_window_keeps_clear_of_the_hypertransport_hole(void **state)
