@@ -124,6 +124,25 @@ void dev_stop(struct dev *d)
 	if (d->type->ops->stop)
 		d->type->ops->stop(d);
 	d->state = DEV_REALIZED;
+	d->paused = false;
+}
+
+void dev_pause(struct dev *d)
+{
+	if (d->state != DEV_RUNNING || d->paused)
+		return;
+	if (d->type->ops->pause)
+		d->type->ops->pause(d);
+	d->paused = true;
+}
+
+void dev_resume(struct dev *d)
+{
+	if (!d->paused)
+		return;
+	if (d->type->ops->resume)
+		d->type->ops->resume(d);
+	d->paused = false;
 }
 
 void dev_event(struct dev *d, enum platform_event ev, const char *fmt, ...)

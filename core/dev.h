@@ -55,6 +55,10 @@ struct dev_ops {
 	void (*reset)(struct dev *d);
 	int (*start)(struct dev *d, struct verr *reterr); /* may be NULL */
 	void (*stop)(struct dev *d); /* no more DMA or interrupts after it; may be NULL */
+	/* The machine stands still for a while: touch no guest memory from the return of pause()
+	 * to resume(). Running devices; nothing is lost in between. Both may be NULL. */
+	void (*pause)(struct dev *d);
+	void (*resume)(struct dev *d);
 	/* Guest-visible plan for --dry-run, indented lines; may be NULL. */
 	void (*describe)(struct dev *d, FILE *out);
 	/* Drops windows onto memory that is gone; true if any was dropped. May be NULL. */
@@ -77,6 +81,7 @@ struct dev {
 	const struct platform *plat; /* borrowed */
 	char id[64];		     /* "net0"; made up if not given: "vfio-pci.0" */
 	enum dev_state state;
+	bool paused;	  /* running, but between dev_pause() and dev_resume() */
 	void *cfg;	  /* type->t.cfg_size bytes, owned; the device's own struct */
 	struct list node; /* the machine's list */
 };
@@ -91,7 +96,10 @@ void dev_unrealize(struct dev *d);
 /* Realized or running. The machine calls it on every device before the first dev_start, too. */
 void dev_reset(struct dev *d);
 int dev_start(struct dev *d, struct verr *reterr);
-void dev_stop(struct dev *d);
+void dev_stop(struct dev *d); /* paused or not */
+/* No effect on a device that does not run, or is paused / is not paused already. */
+void dev_pause(struct dev *d);
+void dev_resume(struct dev *d);
 
 /* plat->event with this device. */
 void dev_event(struct dev *d, enum platform_event ev, const char *fmt, ...) ATTR_PRINTF(3, 4);

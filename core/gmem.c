@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -21,6 +22,7 @@ void gmem_init(struct gmem *m)
 	list_init(&m->regions);
 	list_init(&m->listeners);
 	m->used_indexes = 0;
+	m->n_snaps = 0;
 }
 
 void gmem_fini(struct gmem *m)
@@ -28,6 +30,7 @@ void gmem_fini(struct gmem *m)
 	(void)m;
 	assert(list_empty(&m->regions));
 	assert(list_empty(&m->listeners));
+	assert(m->n_snaps == 0);
 }
 
 /* A region's range; gmem_add checked that it is one. */
@@ -128,6 +131,7 @@ void gmem_del(struct gmem_region *r)
 {
 	if (!r->gmem)
 		return;
+	assert(r->kind != GMEM_RAM || r->gmem->n_snaps == 0);
 	T(gmem_del, r->name, r->gpa, r->size);
 	untell_all(r->gmem, r);
 	list_del(&r->node);
@@ -234,4 +238,56 @@ uint64_t gmem_ram_size(const struct gmem *m)
 			sum += r->size;
 	}
 	return sum;
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+int gmem_snap_take(struct gmem *m, struct gmem_snap **ret)
+{
+	const struct gmem_region *r;
+	unsigned int n = 0;
+	list_for_each(r, &m->regions, struct gmem_region, node)
+		n += r->kind == GMEM_RAM;
+
+	struct gmem_snap *s = malloc(sizeof(*s) + n * sizeof(s->r[0]));
+	if (!s)
+		return -ENOMEM;
+	s->gmem = m;
+	s->n = 0;
+	list_for_each(r, &m->regions, struct gmem_region, node) {
+		if (r->kind == GMEM_RAM)
+			s->r[s->n++] = (struct gmem_snap_region){ r->gpa, r->size, r->hva, r->fd,
+								  r->fd_off };
+	}
+	m->n_snaps++;
+	*ret = s;
+	return 0;
+}
+
+void gmem_snap_drop(struct gmem_snap *s)
+{
+	if (!s)
+		return;
+	s->gmem->n_snaps--;
+	free(s);
+}
+
+void *gmem_snap_at(const struct gmem_snap *s, uint64_t gpa, uint64_t len, uint64_t *ret_len)
+{
+	for (unsigned int i = 0; i < s->n; i++) {
+		const struct gmem_snap_region *r = &s->r[i];
+		if (gpa < r->gpa || gpa - r->gpa >= r->size)
+			continue;
+		uint64_t off = gpa - r->gpa;
+		*ret_len = MIN(len, r->size - off);
+		return r->hva + off;
+	}
+	return NULL;
+}
+
+void *gmem_snap_ptr(const struct gmem_snap *s, uint64_t gpa, uint64_t len)
+{
+	uint64_t n = 0;
+	void *p = gmem_snap_at(s, gpa, len, &n);
+	return p && len > 0 && n == len ? p : NULL;
 }

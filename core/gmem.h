@@ -55,6 +55,7 @@ struct gmem {
 	struct list regions;   /* sorted by gpa */
 	struct list listeners; /* in order of gmem_listen; del runs in reverse */
 	uint32_t used_indexes;
+	unsigned int n_snaps; /* snapshots out */
 };
 
 void gmem_init(struct gmem *m);
@@ -78,5 +79,28 @@ void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t len);
 int gmem_read(const struct gmem *m, uint64_t gpa, void *buf, uint64_t len);
 int gmem_write(struct gmem *m, uint64_t gpa, const void *buf, uint64_t len);
 uint64_t gmem_ram_size(const struct gmem *m);
+
+/* All RAM as it is now, for threads that take no lock: immutable from take to drop. RAM is not
+ * removed while one is out (asserted): who changes RAM under a machine pauses its devices first
+ * (dev_pause()), which drop theirs, and resumes them after, which take new ones. */
+struct gmem_snap {
+	struct gmem *gmem; /* borrowed */
+	unsigned int n;
+	struct gmem_snap_region {
+		uint64_t gpa, size;
+		uint8_t *hva;
+		int fd; /* as in gmem_region */
+		uint64_t fd_off;
+	} r[]; /* sorted by gpa */
+};
+
+/* Under the machine lock. -ENOMEM. */
+int gmem_snap_take(struct gmem *m, struct gmem_snap **ret);
+void gmem_snap_drop(struct gmem_snap *s); /* NULL allowed */
+/* Any thread. The host address of gpa, and in *ret_len how many of `len` (> 0) bytes follow it
+ * there; NULL if gpa is not RAM. */
+void *gmem_snap_at(const struct gmem_snap *s, uint64_t gpa, uint64_t len, uint64_t *ret_len);
+/* As gmem_ptr(). */
+void *gmem_snap_ptr(const struct gmem_snap *s, uint64_t gpa, uint64_t len);
 
 VV_END_DECLS

@@ -135,6 +135,8 @@ uint32_t pcidev_cfg_read(struct pcidev *pd, unsigned int off, unsigned int size)
 {
 	if (pd->msi != NULL)
 		msi_cfg_read(pd->msi, off, size);
+	if (pd->ops->cfg_read_hook != NULL)
+		pd->ops->cfg_read_hook(pd, off, size);
 	uint32_t v = pcicfg_read(&pd->cfg, pd->ops->hw, pd, off, size);
 	T(pci_cfg_read, pd->dev.id, off, size, v);
 	return v;

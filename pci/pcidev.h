@@ -62,6 +62,8 @@ struct pcidev_ops {
 	 * For registers with side effects (FLR, VPD). NULL: none. */
 	bool (*cfg_write_hook)(struct pcidev *pd, unsigned int off, uint32_t *val,
 			       unsigned int size);
+	/* Before a guest read: may bring the shadow up to date. NULL: none. */
+	void (*cfg_read_hook)(struct pcidev *pd, unsigned int off, unsigned int size);
 	/* Hardware behind hw/fwd bits; NULL for emulated. `opaque` is the pcidev. */
 	const struct pcicfg_hw *hw;
 	/* Interrupts of an assigned function: mode changed (after attach it is INTx if there is a

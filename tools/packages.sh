@@ -10,7 +10,7 @@
 
 # To build everything; to check the sources; to test with clang and sanitizers.
 PACKAGES_BUILD=(gcc libc6-dev make cmake ninja-build pkg-config
-	libpci-dev libudev-dev libjansson-dev libcmocka-dev scdoc)
+	libpci-dev libudev-dev libjansson-dev liburing-dev libcmocka-dev scdoc)
 PACKAGES_CHECK=(g++ clang-format shellcheck git acpica-tools pciutils python3)
 PACKAGES_TEST=(clang libclang-rt-dev llvm iproute2 strace)
 PACKAGES_LAB=("${LAB_PACKAGES[@]}")

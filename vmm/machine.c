@@ -281,19 +281,27 @@ static void pause_vcpus(struct machine *m)
 
 void machine_pause(struct machine *m)
 {
+	struct dev *d;
+
 	if (m->state != MACHINE_RUNNING)
 		return;
 	pause_vcpus(m);
+	list_for_each_reverse(d, &m->devs, struct dev, node)
+		dev_pause(d);
 	set_state(m, MACHINE_PAUSED, "STOP", NULL);
 }
 
 int machine_resume(struct machine *m, struct verr *reterr)
 {
+	struct dev *d;
+
 	if (m->state != MACHINE_PAUSED)
 		return 0;
 	int r = m->accel->ops->run(m->accel, reterr);
 	if (r < 0)
 		return r;
+	list_for_each(d, &m->devs, struct dev, node)
+		dev_resume(d);
 	set_state(m, MACHINE_RUNNING, "RESUME", NULL);
 	loop_defer(m->loop, &m->event_job); /* see hold_reset() */
 	return 0;

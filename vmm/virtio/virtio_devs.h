@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The virtio device types, for vmm/tables.c.
+#pragma once
+
+#include "core/dev.h"
+
+VV_BEGIN_DECLS
+
+extern const struct dev_type virtio_rng_type;
+
+VV_END_DECLS
