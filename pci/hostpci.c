@@ -12,12 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/bytes.h"
 #include "core/sys.h"
 
 #define PATH_SIZE 512
 #define DEVICES	  "/sys/bus/pci/devices"
+
+/* The kernel's names; it does not export them. */
+#define PCI_CLASS_BRIDGE_PCI	  0x0604
+#define PCI_CLASS_BRIDGE_CARDBUS  0x0607
+#define PCI_CLASS_BRIDGE_PCI_SEMI 0x0609
 
 static char root_prefix[256];
 
@@ -74,44 +80,85 @@ static void dev_text(const struct bdf *at, const char *file, char *buf, size_t s
 		buf[0] = '\0';
 }
 
-/* The first `len` bytes of configuration space. 0 or -errno. */
-static int read_config(const struct bdf *at, uint8_t *buf, size_t len)
+int hostpci_vendor_now(const struct bdf *at)
 {
 	char path[PATH_SIZE];
+	uint8_t id[2];
 	int fd = sys_open(dev_path(path, sizeof(path), at, "config"), O_RDONLY, 0);
+	if (fd < 0)
+		return fd;
+	ssize_t n = sys_pread(fd, id, sizeof(id), 0);
+	sys_close(fd);
+	if (n < 0)
+		return (int)n;
+	return n == sizeof(id) ? get_le16(id) : -EIO;
+}
+
+/* sysfs has this attribute for bridges alone. Configuration space would tell as well, but reading
+ * it wakes what sleeps. */
+static uint8_t read_header_type(const struct hostpci_dev *d)
+{
+	char path[PATH_SIZE];
+	switch (d->class_code >> 8) {
+	case PCI_CLASS_BRIDGE_PCI:
+	case PCI_CLASS_BRIDGE_PCI_SEMI:
+		return PCI_HEADER_TYPE_BRIDGE;
+	case PCI_CLASS_BRIDGE_CARDBUS:
+		return PCI_HEADER_TYPE_CARDBUS;
+	default:
+		dev_path(path, sizeof(path), &d->at, "secondary_bus_number");
+		return sys->access(path, F_OK) == 0 ? PCI_HEADER_TYPE_BRIDGE
+						    : PCI_HEADER_TYPE_NORMAL;
+	}
+}
+
+/* "../../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0": the bridge is the folder above. */
+static void read_parent(const struct bdf *at, struct hostpci_dev *d)
+{
+	char path[PATH_SIZE], target[PATH_SIZE], name[BDF_STR_MAX];
+	hostpci_path(path, sizeof(path), DEVICES "/%s", bdf_str(at, name));
+	ssize_t n = sys->readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return;
+	target[n] = '\0';
+	char *last = strrchr(target, '/');
+	if (!last)
+		return;
+	*last = '\0';
+	char *above = strrchr(target, '/');
+	d->has_parent = above && bdf_parse(above + 1, &d->parent, NULL) == 0;
+}
+
+bool hostpci_asleep(const struct hostpci_dev *d, char *why, size_t size)
+{
+	char path[PATH_SIZE], text[32], name[BDF_STR_MAX];
+	if (strcmp(d->power_state, "D3cold") == 0) {
+		snprintf(why, size, "it is in D3cold");
+		return true;
+	}
+	/* The kernel resumes the bridge above for a read; those above an awake one are awake. */
+	if (d->has_parent) {
+		dev_path(path, sizeof(path), &d->parent, "power/runtime_status");
+		if (sys_read_text(path, text, sizeof(text)) >= 0 &&
+		    strncmp(text, "suspend", 7) == 0) {
+			snprintf(why, size, "%s above it sleeps", bdf_str(&d->parent, name));
+			return true;
+		}
+	}
+	return false;
+}
+
+int hostpci_config(const struct hostpci_dev *d, void *buf, size_t len)
+{
+	char path[PATH_SIZE], why[48];
+	if (hostpci_asleep(d, why, sizeof(why)))
+		return -EHOSTDOWN;
+	int fd = sys_open(dev_path(path, sizeof(path), &d->at, "config"), O_RDONLY, 0);
 	if (fd < 0)
 		return fd;
 	ssize_t n = sys_pread(fd, buf, len, 0);
 	sys_close(fd);
-	if (n < 0)
-		return (int)n;
-	return (size_t)n == len ? 0 : -EIO;
-}
-
-int hostpci_vendor_now(const struct bdf *at)
-{
-	uint8_t id[2];
-	int r = read_config(at, id, sizeof(id));
-	return r < 0 ? r : get_le16(id);
-}
-
-/* From configuration space when the function answers; a sleeping one is not woken for this. */
-static uint8_t read_header_type(const struct hostpci_dev *d)
-{
-	uint8_t cfg[PCI_HEADER_TYPE + 1];
-	if (strcmp(d->power_state, "D3cold") != 0 && read_config(&d->at, cfg, sizeof(cfg)) == 0 &&
-	    cfg[PCI_HEADER_TYPE] != 0xff)
-		return cfg[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK;
-
-	switch (d->class_code >> 8) {
-	case 0x0604: /* PCI-to-PCI */
-	case 0x0609: /* semi-transparent PCI-to-PCI */
-		return PCI_HEADER_TYPE_BRIDGE;
-	case 0x0607:
-		return PCI_HEADER_TYPE_CARDBUS;
-	default:
-		return PCI_HEADER_TYPE_NORMAL;
-	}
+	return (int)n;
 }
 
 static uint32_t read_group(const struct bdf *at)
@@ -148,6 +195,7 @@ static int read_links(const struct bdf *at, struct hostpci_dev *d, struct verr *
 	d->is_vf = sys->readlink(dev_path(path, sizeof(path), at, "physfn"), target,
 				 sizeof(target)) >= 0;
 	d->group = read_group(at);
+	read_parent(at, d);
 	return 0;
 }
 

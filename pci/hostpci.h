@@ -20,7 +20,7 @@ struct hostpci_dev {
 	uint16_t vendor, device, subvendor, subdevice;
 	uint32_t class_code; /* 24 bits */
 	uint8_t revision;
-	uint8_t header_type;	  /* 0 endpoint, 1 bridge (from class if config is unreadable) */
+	uint8_t header_type;	  /* 0 endpoint, 1 bridge, 2 CardBus; as sysfs tells, not config */
 	char driver[64];	  /* "" unbound */
 	char driver_override[64]; /* "" none */
 	uint32_t group;		  /* HOSTPCI_NO_GROUP */
@@ -29,6 +29,8 @@ struct hostpci_dev {
 	bool is_vf;
 	bool boot_vga;
 	char power_state[16]; /* "D0", "D3cold", "unknown" */
+	bool has_parent;      /* there is a bridge above: */
+	struct bdf parent;
 };
 
 /* Prefix of every path ("" for the live machine); "/tmp/capture" for a captured tree. */
@@ -43,11 +45,18 @@ int hostpci_read(const struct bdf *at, struct hostpci_dev *ret, struct verr *ret
 int hostpci_list(struct hostpci_dev **ret, struct verr *reterr);
 /* Members of an IOMMU group, sorted; *ret malloc'ed. Returns the number, -ENOENT. */
 int hostpci_group(uint32_t group, struct hostpci_dev **ret, struct verr *reterr);
+/* Would reading the function's configuration space resume it, or a bridge above it? Then the
+ * phrase why ("it is in D3cold"). */
+bool hostpci_asleep(const struct hostpci_dev *d, char *why, size_t size);
+/* Reads up to `len` bytes of configuration space from its start, without waking anything: returns
+ * how many there were (64 where only root sees more), -EHOSTDOWN if it sleeps, -errno. */
+int hostpci_config(const struct hostpci_dev *d, void *buf, size_t len);
 /* Live vendor id out of `config`: 0xffff when the function does not answer; -errno. */
 int hostpci_vendor_now(const struct bdf *at);
 
-/* "Intel Corporation 82574L Gigabit Network Connection" from libpci's database; the database is
- * loaded at the first call. Returns buf. */
+/* "Intel Corporation 82574L Gigabit Network Connection" from libpci's database, which is loaded at
+ * the first call: /usr/share/misc/pci.ids under the root prefix if it is there, else this
+ * machine's. Returns buf. */
 char *hostpci_name(const struct hostpci_dev *d, char *buf, size_t size);
 /* "Ethernet controller" */
 char *hostpci_class_name(uint32_t class_code, char *buf, size_t size);

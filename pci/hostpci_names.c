@@ -9,6 +9,9 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "core/sys.h"
 
 static jmp_buf out_of_memory;
 
@@ -24,6 +27,18 @@ static void __attribute__((format(printf, 1, 2))) names_quiet(char *msg, ...)
 	(void)msg;
 }
 
+/* A captured machine may bring its own names. libpci owns the copy of the path. */
+static void use_captured_names(struct pci_access *access)
+{
+	char path[512];
+	if (hostpci_root()[0] == '\0')
+		return;
+	hostpci_path(path, sizeof(path), "/usr/share/misc/pci.ids");
+	char *copy = sys->access(path, R_OK) == 0 ? strdup(path) : NULL;
+	if (copy)
+		pci_set_name_list_path(access, copy, 1);
+}
+
 /* No pci_init(): that would look for ways to reach the hardware, which names do not need. */
 static struct pci_access *names(void)
 {
@@ -33,6 +48,9 @@ static struct pci_access *names(void)
 		access->error = names_fatal;
 		access->warning = names_quiet;
 		access->debug = names_quiet;
+		/* udev's copy of the names is slower, and libpci leaks what it opens for it. */
+		pci_set_param(access, (char *)"hwdb.disable", (char *)"1");
+		use_captured_names(access);
 	}
 	return access;
 }

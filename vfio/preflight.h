@@ -10,6 +10,7 @@
 #include "core/cc.h"
 #include "core/verr.h"
 #include "pci/bdf.h"
+#include "pci/hostpci.h"
 
 VV_BEGIN_DECLS
 
@@ -43,6 +44,9 @@ int preflight_error(const struct preflight *p, struct verr *reterr);
 /* One line a verdict: "fail  group-viable  ...; run: ...". */
 void preflight_print(const struct preflight *p, FILE *out, bool all);
 
+/* Does VFIO refuse a group because of this member? Bridges, unbound functions and drivers that do
+ * no DMA of their own it leaves alone. */
+bool preflight_blocks(const struct hostpci_dev *d);
 /* Why a group is not viable: every blocking member with address, driver and the command. Returns
  * the number of blockers. Used by vfio/group.c too. */
 unsigned int preflight_group_blockers(unsigned int group, char *text, size_t size);

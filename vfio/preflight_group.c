@@ -18,8 +18,7 @@
 
 /* --- blockers -------------------------------------------------------------------------------- */
 
-/* VFIO leaves bridges, unbound functions and drivers that do no DMA of their own alone. */
-static bool blocks(const struct hostpci_dev *d)
+bool preflight_blocks(const struct hostpci_dev *d)
 {
 	return d->header_type == 0 && d->driver[0] && strcmp(d->driver, "pci-stub") != 0 &&
 	       strcmp(d->driver, "pcieport") != 0 && !preflight_is_vfio_driver(d->driver);
@@ -57,7 +56,7 @@ unsigned int preflight_blockers_except(unsigned int group, const struct bdf *ski
 		return 0;
 	for (int i = 0; i < n; i++) {
 		char name[BDF_STR_MAX];
-		if (!blocks(&v[i]) || in_list(&v[i].at, skip, n_skip))
+		if (!preflight_blocks(&v[i]) || in_list(&v[i].at, skip, n_skip))
 			continue;
 		bdf_str(&v[i].at, name);
 		if (size > 0)
