@@ -181,8 +181,11 @@ static int use_irqs(struct fix *f, struct verr *err)
 		r = c->ops->route_commit(c);
 	if (r == 0 && (r = c->ops->route_bind(c, gsi, fd)) == 0)
 		c->ops->route_unbind(c, gsi, fd);
-	if (r == 0 && (r = c->ops->line_bind(c, 16, fd, resample)) == 0)
+	if (r == 0 && (r = c->ops->line_bind(c, 16, fd, resample)) == 0) {
+		uint64_t ended;
+		r = c->ops->line_ended(c, 16, &ended);
 		c->ops->line_unbind(c, 16, fd);
+	}
 	if (r == 0)
 		r = c->ops->line_set(c, 5, true);
 	if (r == 0)

@@ -159,6 +159,13 @@ static inline void rec_line_unbind(struct irqchip *c, uint32_t gsi, int fd)
 	fail_msg("line %u: fd %d is not bound", gsi, fd);
 }
 
+static inline int rec_line_ended(struct irqchip *c, uint32_t gsi, uint64_t *ret)
+{
+	(void)c;
+	*ret = 100 + gsi;
+	return 0;
+}
+
 static inline int rec_line_set(struct irqchip *c, uint32_t gsi, bool level)
 {
 	struct rec_chip *r = rec_of(c);
@@ -185,6 +192,7 @@ static const struct irqchip_ops rec_ops = {
 	.route_unbind = rec_route_unbind,
 	.line_bind = rec_line_bind,
 	.line_unbind = rec_line_unbind,
+	.line_ended = rec_line_ended,
 	.line_set = rec_line_set,
 	.msi_send = rec_msi_send,
 };

@@ -97,6 +97,22 @@ static void test_refused_bind_leaves_nothing(void **state)
 	intx_disconnect(&a);
 }
 
+static void test_ends_are_those_of_a_bound_line(void **state)
+{
+	struct intx_source a = { 0 };
+	uint64_t ended = 7;
+	(void)state;
+	assert_int_equal(intx_ended(&a, &ended), -ENOTCONN);
+	intx_connect(&lines, &a, 3, 0);
+	assert_int_equal(intx_ended(&a, &ended), -ENOTCONN);
+	assert_int_equal(ended, 7);
+	assert_int_equal(intx_bind(&a, 10, 11), 0);
+	assert_int_equal(intx_ended(&a, &ended), 0);
+	assert_int_equal(ended, 103);
+	intx_disconnect(&a);
+	assert_int_equal(intx_ended(&a, &ended), -ENOTCONN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +120,7 @@ int main(void)
 		cmocka_unit_test_setup(test_disconnected_source_is_inert, setup),
 		cmocka_unit_test_setup(test_several_hardware_sources_share_a_line, setup),
 		cmocka_unit_test_setup(test_refused_bind_leaves_nothing, setup),
+		cmocka_unit_test_setup(test_ends_are_those_of_a_bound_line, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,33 @@ static void test_failed_bind_can_be_tried_again(void **state)
 	msivec_fini(&v, &chip.c);
 }
 
+/* The commit of a new message failed: silent, then as if nothing had been. */
+static void test_abandoned_message_is_not_delivered_by_the_old_one(void **state)
+{
+	struct msivec v, other;
+	(void)state;
+	msivec_init(&v);
+	msivec_init(&other);
+	go_live(&v, &msg_a);
+	go_live(&other, &msg_a);
+	assert_int_equal(msivec_stage(&v, &chip.c, &msg_b, true), 0);
+	assert_true(v.moved);
+	msivec_abandon(&v, &chip.c);
+	msivec_abandon(&other, &chip.c); /* had nothing staged */
+	msivec_signal(&v);
+	msivec_signal(&other);
+	rec_poll(&chip);
+	assert_int_equal(rec_got(&chip, 0xa), 1);
+	assert_int_equal(rec_got(&chip, 0xb), 0);
+	assert_true(msivec_pending(&v));
+	go_live(&v, &msg_b);
+	assert_int_equal(rec_got(&chip, 0xb), 1);
+	assert_false(v.moved);
+	msivec_fini(&v, &chip.c);
+	msivec_fini(&other, &chip.c);
+	assert_int_equal(rec_routes(&chip), 0);
+}
+
 static void test_storm_of_masks_neither_loses_nor_doubles(void **state)
 {
 	struct msivec v;
@@ -220,6 +247,8 @@ int main(void)
 		cmocka_unit_test_setup(test_without_routes_the_vector_stays_silent_and_whole,
 				       setup),
 		cmocka_unit_test_setup(test_failed_bind_can_be_tried_again, setup),
+		cmocka_unit_test_setup(test_abandoned_message_is_not_delivered_by_the_old_one,
+				       setup),
 		cmocka_unit_test_setup(test_storm_of_masks_neither_loses_nor_doubles, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
