@@ -17,6 +17,7 @@ VV_BEGIN_DECLS
 
 struct accel;
 struct aspace;
+struct backend_set;
 struct dev;
 struct gmem;
 struct irqchip;
@@ -38,7 +39,8 @@ struct platform {
 	struct irqchip *irq;
 	struct accel *accel;
 	struct loop *loop;
-	struct pcibus *pci0; /* root bus */
+	struct pcibus *pci0;	      /* root bus */
+	struct backend_set *backends; /* vmm/backend/backends.h; NULL: none */
 	/* Thread safe; acts later, from the loop. `dev` may be NULL, `text` is copied. */
 	void (*event)(void *opaque, enum platform_event ev, struct dev *dev, const char *text);
 	/* A PCIe port with nothing behind it (a root port is made if need be) for a function that

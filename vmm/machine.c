@@ -110,10 +110,23 @@ static void event_run(struct loop_job *job)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void backend_quit(void *opaque, const char *why)
+{
+	machine_event(opaque, PLATFORM_QUIT, NULL, why);
+}
+
 static int init_parts(struct machine *m, struct verr *reterr)
 {
 	gmem_init(&m->gmem);
 	list_init(&m->devs);
+	const struct backend_host host = {
+		.loop = m->loop,
+		.dry_run = m->setup.dry_run,
+		.quit = backend_quit,
+		.opaque = m,
+		.messages = stderr,
+	};
+	backend_set_init(&m->backends, &host);
 	m->ram.fd = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->event_lock, NULL);
@@ -152,6 +165,7 @@ static int attach_accel(struct machine *m, struct verr *reterr)
 		.accel = m->accel,
 		.loop = m->loop,
 		.pci0 = &m->pci0,
+		.backends = &m->backends,
 		.event = machine_event,
 		.port_for = machine_port_for,
 		.event_opaque = m,
@@ -203,6 +217,7 @@ void machine_free(struct machine *m)
 		m->accel->ops->pause(m->accel);
 	machine_lock(m);
 	machine_free_devices(m);
+	backend_set_fini(&m->backends);
 	if (m->has_bus)
 		pcibus_fini(&m->pci0);
 	chr_close(m->console);

@@ -21,6 +21,7 @@
 #include "core/verr.h"
 #include "pci/intx.h"
 #include "pci/pcibus.h"
+#include "vmm/backend/backends.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/layout.h"
 #include "vmm/machine_map.h"
@@ -100,7 +101,8 @@ struct machine {
 	struct pci_windows windows;
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */
-	struct list devs;	 /* in order of creation */
+	struct backend_set backends;
+	struct list devs; /* in order of creation */
 	unsigned int next_id, next_port;
 	bool attached, has_bus;
 	enum machine_state state;
@@ -125,6 +127,9 @@ int machine_new(const struct machine_setup *s, struct loop *loop, struct machine
 void machine_free(struct machine *m); /* vCPUs stopped, devices given back; NULL allowed */
 /* "vfio-pci,host=0000:03:00.0": created and realized. */
 int machine_add_device(struct machine *m, const char *arg, struct verr *reterr);
+/* "tap,id=net0,ifname=tap0", before the device that uses it. */
+int machine_add_backend(struct machine *m, enum backend_kind kind, const char *arg,
+			struct verr *reterr);
 int machine_realize(struct machine *m, struct verr *reterr);
 /* Loads the kernel, starts the vCPUs and runs the loop until the VM ends. Returns the reason. */
 int machine_run(struct machine *m, enum machine_stop *ret, struct verr *reterr);

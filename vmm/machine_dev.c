@@ -86,6 +86,20 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 	return adopt(m, d, reterr);
 }
 
+int machine_add_backend(struct machine *m, enum backend_kind kind, const char *arg,
+			struct verr *reterr)
+{
+	const struct backend_type *type = NULL;
+	struct backend_common common = { 0 };
+	void *cfg = NULL;
+
+	int r = typearg_backend(kind, arg, &type, &cfg, &common, reterr);
+	if (r == 0)
+		r = backend_add(&m->backends, type, common.id, cfg, reterr);
+	props_clear(backend_common_props, &common);
+	return r;
+}
+
 struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reterr)
 {
 	struct machine *m = machine;

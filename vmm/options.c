@@ -14,6 +14,7 @@
 #include "pci/pcidev.h"
 #include "vmm/accel_select.h"
 #include "vmm/backend/backend.h"
+#include "vmm/shorthand.h"
 #include "vmm/tables.h"
 #include "vmm/typearg.h"
 
@@ -24,7 +25,9 @@ struct opt_row {
 	int (*take)(struct vmm_opts *o, const char *value, struct verr *reterr);
 	/* Without take(): offset of the const char * it sets, or of the bool if a flag. */
 	size_t str;
+	const struct shorthand *expand; /* without take(): what it stands for; repeats */
 	bool repeats;
+	bool optional; /* the value may be missing; given, it comes after a '=' */
 };
 
 static int take_memory(struct vmm_opts *o, const char *v, struct verr *reterr)
@@ -81,6 +84,56 @@ static int take_device(struct vmm_opts *o, const char *v, struct verr *reterr)
 	return add_device(o, "", v, reterr);
 }
 
+static int add_backend(struct vmm_opts *o, enum backend_kind kind, const char *v,
+		       struct verr *reterr)
+{
+	if (o->n_backends == VMM_MAX_BACKENDS)
+		return verr_set(reterr, -E2BIG, "more than %d back ends", VMM_MAX_BACKENDS);
+	char *arg = strdup(v);
+	if (!arg)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	o->backends[o->n_backends++] = (struct vmm_backend_arg){ .kind = kind, .arg = arg };
+	return 0;
+}
+
+static int take_blockdev(struct vmm_opts *o, const char *v, struct verr *reterr)
+{
+	return add_backend(o, BACKEND_BLOCK, v, reterr);
+}
+
+static int take_netdev(struct vmm_opts *o, const char *v, struct verr *reterr)
+{
+	return add_backend(o, BACKEND_NET, v, reterr);
+}
+
+static int take_chardev(struct vmm_opts *o, const char *v, struct verr *reterr)
+{
+	return add_backend(o, BACKEND_CHAR, v, reterr);
+}
+
+static int take_shorthand(struct vmm_opts *o, const struct opt_row *row, const char *v,
+			  struct verr *reterr)
+{
+	const struct shorthand *s = row->expand;
+	char *backend = NULL, *device = NULL;
+	unsigned int n = 0;
+
+	/* Its number: how many of them there are already. */
+	for (unsigned int i = 0; s->forms && i < o->n_backends; i++)
+		n += o->backends[i].shorthand == s;
+	int r = shorthand_expand(s, row->name, v, n, &backend, &device, reterr);
+	if (r == 0 && backend) {
+		r = add_backend(o, s->kind, backend, reterr);
+		if (r == 0)
+			o->backends[o->n_backends - 1].shorthand = s;
+	}
+	if (r == 0)
+		r = add_device(o, "", device, reterr);
+	free(backend);
+	free(device);
+	return r;
+}
+
 /* Exactly --device vfio-pci,host=... ; the address is looked at first, as "vfio-pci,host=" before
  * a message about it would only confuse. */
 static int take_assign(struct vmm_opts *o, const char *v, struct verr *reterr)
@@ -99,6 +152,8 @@ static int take_assign(struct vmm_opts *o, const char *v, struct verr *reterr)
 	return add_device(o, "vfio-pci,host=", v, reterr);
 }
 
+static const struct shorthand rng_shorthand = { .device = "virtio-rng" };
+
 #define STR(field) .str = offsetof(struct vmm_opts, field)
 
 static const struct opt_row rows[] = {
@@ -112,6 +167,14 @@ static const struct opt_row rows[] = {
 	{ "cpus", "N", "vCPUs, 1 to 255 (1)", .take = take_cpus },
 	{ "device", "TYPE[,P=V]", "add a device (repeatable); \"help\", \"TYPE,help\"",
 	  .take = take_device, .repeats = true },
+	{ "blockdev", "T,id=ID[,P=V]", "add what is behind a disk (repeatable); \"help\"",
+	  .take = take_blockdev, .repeats = true },
+	{ "netdev", "T,id=ID[,P=V]", "add what is behind a network card (repeatable); \"help\"",
+	  .take = take_netdev, .repeats = true },
+	{ "chardev", "T,id=ID[,P=V]", "add what is behind a console (repeatable); \"help\"",
+	  .take = take_chardev, .repeats = true },
+	{ "rng", "P=V", "random numbers for the guest: --device virtio-rng",
+	  .expand = &rng_shorthand, .optional = true },
 	{ "serial", "SPEC", "console: stdio, none, null, file:PATH, pty (stdio)",
 	  .take = take_serial },
 	{ "machine", "TYPE[,P=V]", "machine type (pc); \"help\"", STR(machine) },
@@ -133,8 +196,11 @@ void options_help(FILE *out)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].arg ? " " : "",
-			 rows[i].arg ? rows[i].arg : "");
+		snprintf(left, sizeof(left), "--%s%s%s%s", rows[i].name,
+			 rows[i].optional ? "[="
+			 : rows[i].arg	  ? " "
+					  : "",
+			 rows[i].arg ? rows[i].arg : "", rows[i].optional ? "]" : "");
 		fprintf(out, "  %-22s %s\n", left, rows[i].help);
 	}
 	fprintf(out,
@@ -176,7 +242,7 @@ static bool help_device(const char *v, FILE *out)
 }
 
 static bool help_types(const char *v, const char *kind, const struct type_desc *const *types,
-		       FILE *out)
+		       const struct prop *shared, FILE *out)
 {
 	char name[64];
 	const char *rest;
@@ -191,7 +257,7 @@ static bool help_types(const char *v, const char *kind, const struct type_desc *
 		return false;
 	for (size_t i = 0; types[i]; i++) {
 		if (strcmp(types[i]->name, name) == 0) {
-			type_help_props(out, types[i], NULL);
+			type_help_props(out, types[i], shared);
 			return true;
 		}
 	}
@@ -204,10 +270,15 @@ static bool help_value(const char *option, const char *v, FILE *out)
 		return help_device(v, out);
 	if (strcmp(option, "machine") == 0)
 		return help_types(v, "machine", (const struct type_desc *const *)machine_types,
-				  out);
+				  NULL, out);
 	if (strcmp(option, "accel") == 0)
 		return help_types(v, "accelerator", (const struct type_desc *const *)accel_types,
-				  out);
+				  NULL, out);
+	for (unsigned int k = 0; k < BACKEND_N_KINDS; k++)
+		if (strcmp(option, backend_kind_names[k]) == 0)
+			return help_types(v, option,
+					  (const struct type_desc *const *)backend_types[k],
+					  backend_common_props, out);
 	if (strcmp(v, "help") != 0)
 		return false;
 	if (strcmp(option, "serial") == 0)
@@ -247,6 +318,8 @@ static int set_value(struct vmm_opts *o, const struct opt_row *row, const char *
 {
 	if (row->take)
 		return row->take(o, v, reterr);
+	if (row->expand)
+		return take_shorthand(o, row, v ? v : "", reterr);
 	if (!row->arg)
 		*(bool *)((char *)o + row->str) = true;
 	else
@@ -263,6 +336,8 @@ static int finish(struct vmm_opts *o, struct verr *reterr)
 	int r = accel_list_check(o->accel, reterr);
 	if (r == 0)
 		r = typearg_check_machine(o->machine, reterr);
+	for (unsigned int i = 0; i < o->n_backends && r == 0; i++)
+		r = typearg_check_backend(o->backends[i].kind, o->backends[i].arg, reterr);
 	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
 		r = typearg_check_device(o->devices[i], reterr);
 	return r;
@@ -304,14 +379,15 @@ enum options_result options_parse(int argc, char **argv, struct vmm_opts *o, FIL
 			fprintf(out, "vfio-vmm %s\n", VV_VERSION);
 			return OPTIONS_DONE;
 		}
-		if (row->arg ? !eq && i + 1 == argc : eq != NULL) {
+		bool needs = row->arg && !row->optional;
+		if (needs ? !eq && i + 1 == argc : !row->arg && eq) {
 			verr_set(reterr, -EINVAL,
 				 row->arg ? "--%s needs a value: %s" : "--%s takes no value%s",
 				 row->name, row->arg ? row->arg : "");
 			return OPTIONS_BAD;
 		}
-		const char *v = !row->arg ? NULL : eq ? eq + 1 : argv[++i];
-		if (seen[row - rows] && !row->repeats) {
+		const char *v = eq ? eq + 1 : needs ? argv[++i] : NULL;
+		if (seen[row - rows] && !row->repeats && !row->expand) {
 			verr_set(reterr, -EINVAL, "--%s given twice", row->name);
 			return OPTIONS_BAD;
 		}
@@ -328,5 +404,7 @@ void options_fini(struct vmm_opts *o)
 {
 	for (unsigned int i = 0; i < o->n_devices; i++)
 		free(o->devices[i]);
-	o->n_devices = 0;
+	for (unsigned int i = 0; i < o->n_backends; i++)
+		free(o->backends[i].arg);
+	o->n_devices = o->n_backends = 0;
 }

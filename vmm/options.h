@@ -9,10 +9,12 @@
 #include "core/cc.h"
 #include "core/verr.h"
 #include "pci/bdf.h"
+#include "vmm/backend/backends.h"
 
 VV_BEGIN_DECLS
 
-#define VMM_MAX_DEVICES 64
+#define VMM_MAX_DEVICES	 64
+#define VMM_MAX_BACKENDS 64
 
 struct vmm_opts {
 	const char *kernel, *initrd, *cmdline; /* borrowed from argv */
@@ -30,6 +32,12 @@ struct vmm_opts {
 	char *devices
 		[VMM_MAX_DEVICES]; /* owned; --assign already rewritten to "vfio-pci,host=..." */
 	unsigned int n_devices;
+	struct vmm_backend_arg {
+		enum backend_kind kind;
+		char *arg;	       /* owned */
+		const void *shorthand; /* options.c's: what it comes from, or NULL */
+	} backends[VMM_MAX_BACKENDS];  /* shorthands already rewritten to back end and device */
+	unsigned int n_backends;
 };
 
 enum options_result {

@@ -21,3 +21,13 @@ const struct dev_type *const dev_types[] = {
 const struct machine_type *const machine_types[] = { &pc_machine, NULL };
 
 const struct accel_type *const accel_types[] = { &kvm_accel, &none_accel, NULL };
+
+static const struct backend_type *const blockdev_types[] = { NULL };
+static const struct backend_type *const netdev_types[] = { NULL };
+static const struct backend_type *const chardev_types[] = { NULL };
+
+const struct backend_type *const *const backend_types[BACKEND_N_KINDS] = {
+	[BACKEND_BLOCK] = blockdev_types,
+	[BACKEND_NET] = netdev_types,
+	[BACKEND_CHAR] = chardev_types,
+};

@@ -93,6 +93,22 @@ int typearg_device(const char *arg, const struct dev_type **ret_type, void **ret
 	return r;
 }
 
+int typearg_backend(enum backend_kind kind, const char *arg, const struct backend_type **ret_type,
+		    void **ret_cfg, struct backend_common *common, struct verr *reterr)
+{
+	const struct props_target more = { backend_common_props, common };
+	const struct type_desc *t = NULL;
+	const char *rest = NULL;
+
+	int r = find((const struct type_desc *const *)backend_types[kind], backend_kind_names[kind],
+		     arg, &t, &rest, reterr);
+	if (r == 0)
+		r = configure(t, rest, &more, ret_cfg, reterr);
+	if (r == 0)
+		*ret_type = container_of(t, struct backend_type, t);
+	return r;
+}
+
 int typearg_check_machine(const char *arg, struct verr *reterr)
 {
 	const struct machine_type *type = NULL;
@@ -101,6 +117,19 @@ int typearg_check_machine(const char *arg, struct verr *reterr)
 	int r = typearg_machine(arg, &type, &cfg, reterr);
 	if (r == 0)
 		props_free(&type->t, cfg);
+	return r;
+}
+
+int typearg_check_backend(enum backend_kind kind, const char *arg, struct verr *reterr)
+{
+	const struct backend_type *type = NULL;
+	struct backend_common common = { 0 };
+	void *cfg = NULL;
+
+	int r = typearg_backend(kind, arg, &type, &cfg, &common, reterr);
+	if (r == 0)
+		props_free(&type->t, cfg);
+	props_clear(backend_common_props, &common);
 	return r;
 }
 

@@ -21,8 +21,13 @@ int typearg_accel(const char *arg, const struct accel_type **ret_type, void **re
 int typearg_device(const char *arg, const struct dev_type **ret_type, void **ret_cfg,
 		   struct pcidev_common *common, struct verr *reterr);
 
+/* `common` is zeroed, and cleared by the caller (backend_common_props), also after a failure. */
+int typearg_backend(enum backend_kind kind, const char *arg, const struct backend_type **ret_type,
+		    void **ret_cfg, struct backend_common *common, struct verr *reterr);
+
 /* Only whether it is right: for usage errors before anything is opened. */
 int typearg_check_machine(const char *arg, struct verr *reterr);
+int typearg_check_backend(enum backend_kind kind, const char *arg, struct verr *reterr);
 int typearg_check_device(const char *arg, struct verr *reterr);
 
 VV_END_DECLS

@@ -128,6 +128,8 @@ static int add_devices(struct machine *m, const struct vmm_opts *o, struct verr 
 	int r = 0;
 
 	machine_lock(m);
+	for (unsigned int i = 0; i < o->n_backends && r == 0; i++)
+		r = machine_add_backend(m, o->backends[i].kind, o->backends[i].arg, reterr);
 	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
 		r = machine_add_device(m, o->devices[i], reterr);
 	if (r == 0)
