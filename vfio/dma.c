@@ -133,11 +133,25 @@ int vfio_dma_check(const struct vfio_container *c, uint64_t iova, uint64_t size,
 
 /* --- refusals -------------------------------------------------------------------------------- */
 
+static unsigned int mappers(struct gmem *m)
+{
+	unsigned int n = 0;
+
+	for (const struct vfio_dma *d = vfio_dma_next(m, NULL); d; d = vfio_dma_next(m, d))
+		n++;
+	return n;
+}
+
 static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
 {
 	struct vfio_memlock m;
 	uint64_t need = d->mapped + r->size;
+	char once[96] = "";
+	unsigned int n = mappers(d->gmem);
 
+	if (n > 1)
+		snprintf(once, sizeof(once), " (guest RAM counts once for each of %u containers)",
+			 n);
 	vfio_why_memlock(&m);
 	/* Maps of this and other containers are in `used` already. */
 	need = MAX(need, m.used + r->size);
@@ -150,17 +164,17 @@ static int explain_nomem(const struct vfio_dma *d, const struct gmem_region *r, 
 		return verr_set(
 			reterr, -ENOMEM,
 			"pinning %s (%" PRIu64 " MiB) for DMA: out of memory, "
-			"most likely of memory that may be locked; %" PRIu64 " KiB are needed: "
+			"most likely of memory that may be locked; %" PRIu64 " KiB are needed%s: "
 			"raise the limit by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
 			" in the systemd unit, or by the capability CAP_IPC_LOCK",
-			r->name, r->size >> 20, need >> 10, need >> 10, need);
+			r->name, r->size >> 20, need >> 10, once, need >> 10, need);
 	return verr_set(reterr, -ENOMEM,
 			"pinning %s (%" PRIu64 " MiB) for DMA needs %" PRIu64 " KiB of "
-			"locked memory, the limit is %" PRIu64
+			"locked memory%s, the limit is %" PRIu64
 			" KiB: raise it by `ulimit -l %" PRIu64 "`, by LimitMEMLOCK=%" PRIu64
 			" in the systemd unit, or by the capability "
 			"CAP_IPC_LOCK",
-			r->name, r->size >> 20, need >> 10, m.limit >> 10, need >> 10, need);
+			r->name, r->size >> 20, need >> 10, once, m.limit >> 10, need >> 10, need);
 }
 
 static int explain_nospc(const char *what, struct verr *reterr)
@@ -212,11 +226,15 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 	case -ENOMEM:
 		return explain_nomem(d, r, reterr);
 	case -ENOSPC:
-		return explain_nospc(r->name, reterr);
+		snprintf(hole, sizeof(hole), "%s at %#" PRIx64 "-%#" PRIx64, r->name, at.first,
+			 at.last);
+		return explain_nospc(hole, reterr);
 	case -EFAULT:
 		return verr_set(
 			reterr, err,
-			"the host memory behind %s can't be pinned for DMA (EFAULT): %s", r->name,
+			"the host memory behind %s at %#" PRIx64 "-%#" PRIx64
+			" can't be pinned for DMA (EFAULT): %s",
+			r->name, at.first, at.last,
 			r->kind == GMEM_MMIO
 				? "this kernel does not map device memory for other devices, or the "
 				  "device's memory decode is off"
@@ -233,9 +251,8 @@ static int explain_map(const struct vfio_dma *d, const struct gmem_region *r, in
 
 /* --- the listener ---------------------------------------------------------------------------- */
 
-static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr)
+static int map_region(struct vfio_dma *d, const struct gmem_region *r, struct verr *reterr)
 {
-	struct vfio_dma *d = container_of(l, struct vfio_dma, listener);
 	uint64_t granule = d->c->info.pgsizes & (~d->c->info.pgsizes + 1);
 
 	if ((r->gpa | r->size | (uintptr_t)r->hva) & (granule - 1))
@@ -267,6 +284,22 @@ static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct 
 	if (r->kind == GMEM_RAM)
 		d->mapped += r->size;
 	return 0;
+}
+
+static int dma_add(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr)
+{
+	struct vfio_dma *d = container_of(l, struct vfio_dma, listener);
+
+	if (r->kind != GMEM_MMIO)
+		return map_region(d, r, reterr);
+	struct verr err = { 0 };
+	int rc = map_region(d, r, &err);
+	if (rc < 0) {
+		d->bars_refused++;
+		d->bar_refusal = err;
+		verr_set(reterr, rc, "%s", err.msg);
+	}
+	return rc;
 }
 
 /* A map that the kernel won't undo goes with the container. Until then its pages stay pinned, so

@@ -19,6 +19,9 @@ struct vfio_dma {
 	struct vfio_container *c; /* reference held */
 	struct gmem *gmem;	  /* borrowed; NULL while not listening */
 	uint64_t mapped;	  /* bytes of RAM mapped, for messages and accounting */
+	/* BARs that could not be mapped, and why the last of them: peers here can't reach them. */
+	unsigned int bars_refused;
+	struct verr bar_refusal;
 };
 
 /* Starts mirroring `m` into the container, which must have its IOMMU set (a group attached).

@@ -35,6 +35,7 @@ struct passthru_config {
  * the one gmem region. The host mapping stays for the device's life. */
 struct passthru_win {
 	struct gmem_region mem;
+	char name[40]; /* "BAR 0 of 0000:03:00.0" */
 	uint8_t bar;
 	uint64_t off;
 };
@@ -74,6 +75,7 @@ struct passthru {
 	struct msix_place msix;	  /* physical */
 	struct passthru_win *win; /* plan.n_pieces, owned */
 	unsigned int n_win;
+	uint32_t told[6]; /* a BAR's listeners that do without it, as has been said; by index */
 	struct passthru_rom rom;
 	bool win_held; /* passthru_win_hold() */
 

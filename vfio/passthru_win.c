@@ -17,6 +17,7 @@
 
 #include "core/log.h"
 #include "core/trace.h"
+#include "pci/pcibus.h"
 #include "vfio/passthru.h"
 
 static int check_config(const struct passthru_config *cfg, struct verr *reterr)
@@ -69,6 +70,50 @@ int passthru_bars_build(struct passthru *p, struct verr *reterr)
 	return r;
 }
 
+/* --- peers ------------------------------------------------------------------------------------ */
+
+struct peers {
+	const struct passthru *of;
+	const struct vfio_dma *in;
+	char names[160]; /* "": none */
+};
+
+static int see_peer(void *ctx, struct pcidev *pd)
+{
+	struct peers *s = ctx;
+	const struct passthru *q = pd->dev.type == &vfio_pci_type ? passthru_of(pd) : NULL;
+	size_t at = strlen(s->names);
+
+	if (q && q != s->of && q->vd && &q->seat.space->dma == s->in)
+		snprintf(s->names + at, sizeof(s->names) - at, "%s%s", at ? ", " : "", q->vd->name);
+	return 0;
+}
+
+/* The other functions whose DMA goes through `d`. */
+static bool find_peers(struct passthru *p, const struct vfio_dma *d, struct peers *ret)
+{
+	*ret = (struct peers){ .of = p, .in = d };
+	pcibus_walk(p->pd.dev.plat->pci0, see_peer, ret);
+	return ret->names[0] != '\0';
+}
+
+static void describe_peers(struct passthru *p, unsigned int bar, FILE *out)
+{
+	struct gmem *ram = p->pd.dev.plat->ram;
+	const struct pcidev_bar *b = &p->pd.bar[bar];
+	struct verr err = { 0 };
+	struct peers peers;
+
+	for (struct vfio_dma *d = vfio_dma_next(ram, NULL); d; d = vfio_dma_next(ram, d)) {
+		if (!b->placed || vfio_dma_check(d->c, b->placed, b->size, &err) == 0 ||
+		    !find_peers(p, d, &peers))
+			continue;
+		fprintf(out, "    %s can't reach it by DMA (peer-to-peer): %s\n", peers.names,
+			err.msg);
+		verr_clear(&err);
+	}
+}
+
 void passthru_bars_describe(struct passthru *p, FILE *out)
 {
 	const struct passthru_config *cfg = p->pd.dev.cfg;
@@ -91,6 +136,8 @@ void passthru_bars_describe(struct passthru *p, FILE *out)
 			mapped == 0 && p->plan.bar[i].kind != PCIBAR_IO
 				? ", no peer-to-peer DMA to it"
 				: "");
+		if (mapped)
+			describe_peers(p, i, out);
 	}
 }
 
@@ -110,7 +157,8 @@ int passthru_win_open(struct passthru *p, struct verr *reterr)
 			return verr_prefix(reterr, r, "BAR %u", pc->bar);
 		w->bar = pc->bar;
 		w->off = pc->off;
-		w->mem.name = p->vd->name;
+		snprintf(w->name, sizeof(w->name), "BAR %u of %s", pc->bar, p->vd->name);
+		w->mem.name = w->name;
 		w->mem.kind = GMEM_MMIO;
 		w->mem.size = pc->size;
 		w->mem.hva = hva;
@@ -140,6 +188,45 @@ static bool has_its_pages(const struct pcidev *pd, unsigned int bar, const struc
 	       aspace_alone(pd->dev.plat->mmio, &b->io, w->mem.gpa, w->mem.size);
 }
 
+static void tell_of_window(struct passthru *p, struct passthru_win *w)
+{
+	struct gmem *ram = p->pd.dev.plat->ram;
+	struct peers peers;
+
+	for (struct vfio_dma *d = vfio_dma_next(ram, NULL); d; d = vfio_dma_next(ram, d)) {
+		uint32_t bit = BIT32(d->listener.index);
+
+		if (((w->mem.mapped | p->told[w->bar]) & bit) || !find_peers(p, d, &peers))
+			continue;
+		p->told[w->bar] |= bit;
+		guest_warn("%s can't reach %s by DMA (peer-to-peer): %s", peers.names, w->name,
+			   d->bar_refusal.msg);
+	}
+}
+
+static int tell_of_function(void *ctx, struct pcidev *pd)
+{
+	struct passthru *q = pd->dev.type == &vfio_pci_type ? passthru_of(pd) : NULL;
+
+	(void)ctx;
+	for (unsigned int i = 0; q && i < q->n_win; i++)
+		if (q->win[i].mem.gmem)
+			tell_of_window(q, &q->win[i]);
+	return 0;
+}
+
+/* A guest that counts on peer-to-peer DMA finds out by garbage: the pair is named, once. */
+static void tell_unreachable(struct passthru *p)
+{
+	struct gmem *ram = p->pd.dev.plat->ram;
+	unsigned int refused = 0;
+
+	for (struct vfio_dma *d = vfio_dma_next(ram, NULL); d; d = vfio_dma_next(ram, d))
+		refused += d->bars_refused;
+	if (refused)
+		pcibus_walk(p->pd.dev.plat->pci0, tell_of_function, NULL);
+}
+
 void passthru_win_enable(struct pcidev *pd, unsigned int bar)
 {
 	struct passthru *p = passthru_of(pd);
@@ -160,6 +247,7 @@ void passthru_win_enable(struct pcidev *pd, unsigned int bar)
 		if (r < 0)
 			log_debug("%s: BAR %u stays trapped: %s", p->vd->name, bar, err.msg);
 	}
+	tell_unreachable(p);
 }
 
 void passthru_win_disable(struct pcidev *pd, unsigned int bar)

@@ -5,7 +5,9 @@
 // populated at once, so that a short pool is an error now and not a SIGBUS later.
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -105,6 +107,21 @@ static int open_memfd(struct machine_ram *m, const struct ram_opts *o, struct ve
 	return 0;
 }
 
+static int few_huge_pages(const struct ram_opts *o, int r, struct verr *reterr)
+{
+	unsigned long long need = o->size / HUGE_PAGE;
+	char have[48] = "";
+	uint64_t n;
+
+	if (sys_read_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", &n) == 0)
+		snprintf(have, sizeof(have), " and %" PRIu64 " are free", n);
+	return verr_set(reterr, r,
+			"not enough huge pages for %llu MiB of guest RAM: %llu of 2 MiB are "
+			"needed%s; raise /proc/sys/vm/nr_hugepages, or the hugetlb limit of the "
+			"control group",
+			(unsigned long long)(o->size >> 20), need, have);
+}
+
 static int map(struct machine_ram *m, const struct ram_opts *o, struct verr *reterr)
 {
 	int flags =
@@ -117,6 +134,9 @@ static int map(struct machine_ram *m, const struct ram_opts *o, struct verr *ret
 		m->hva = at;
 		m->size = o->size;
 		r = sys_mmap(&at, m->hva, o->size, PROT_READ | PROT_WRITE, flags, m->fd, 0);
+		/* The kernel sets huge pages aside now: a short pool is refused here. */
+		if (r == -ENOMEM && o->hugepages)
+			return few_huge_pages(o, r, reterr);
 	}
 	if (r < 0)
 		return verr_set(reterr, r, "can't map %llu MiB of guest RAM: %s",
@@ -144,11 +164,7 @@ int machine_ram_alloc(struct machine_ram *m, const struct ram_opts *o, struct ve
 	if (r == 0 && (o->prefault || o->hugepages)) {
 		r = prefault(m->hva, m->size);
 		if (r < 0 && o->hugepages)
-			verr_set(reterr, r,
-				 "not enough huge pages for %llu MiB of guest RAM: need %llu "
-				 "of 2 MiB; raise /proc/sys/vm/nr_hugepages",
-				 (unsigned long long)(o->size >> 20),
-				 (unsigned long long)(o->size / HUGE_PAGE));
+			few_huge_pages(o, r, reterr);
 		else if (r < 0)
 			verr_set(reterr, r,
 				 "can't populate %llu MiB of guest RAM: %s; take a smaller "

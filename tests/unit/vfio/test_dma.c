@@ -484,7 +484,7 @@ static void test_no_map_left_for_a_later_region(void **state)
 	start();
 	assert_int_equal(gmem_add(&mem, region("dimm", GMEM_RAM, GIB(8), MIB(1)), &err), -ENOSPC);
 	assert_says(
-		"no DMA map is left for dimm: the limit per container is reached; raise it: modprobe "
+		"no DMA map is left for dimm at 0x200000000-0x2000fffff: the limit per container is reached; raise it: modprobe "
 		"vfio_iommu_type1 dma_entry_limit=N (or \"options vfio_iommu_type1 "
 		"dma_entry_limit=N\" in /etc/modprobe.d)");
 }
@@ -504,8 +504,8 @@ static void test_each_other_errno_of_map(void **state)
 	add("ram", GMEM_RAM, 0, MIB(1));
 	fail_map(EFAULT);
 	assert_no_start(-EFAULT,
-			"the host memory behind ram can't be pinned for DMA (EFAULT): it is not "
-			"there, or not writable");
+			"the host memory behind ram at 0-0xfffff can't be pinned for DMA (EFAULT): "
+			"it is not there, or not writable");
 	fail_map(EEXIST);
 	assert_no_start(-EEXIST,
 			"ram at 0-0xfffff overlaps a DMA map that is still in this container "

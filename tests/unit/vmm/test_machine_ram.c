@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/fake/fake_fault.h"
+#include "tests/fake/fake_host.h"
 #include "tests/fake/fake_sys.h"
 #include "vmm/machine.h"
 
@@ -242,7 +243,39 @@ static void test_short_pool_of_huge_pages(void **state)
 	sys = &ops;
 	populate_result = -ENOMEM;
 	refuse((struct ram_opts){ .size = MIB(64), .hugepages = true }, -ENOMEM,
-	       "need 32 of 2 MiB; raise /proc/sys/vm/nr_hugepages");
+	       "not enough huge pages for 64 MiB of guest RAM: 32 of 2 MiB are needed; raise "
+	       "/proc/sys/vm/nr_hugepages, or the hugetlb limit of the control group");
+}
+
+/* As Linux does it: the pages are set aside by mmap(), which fails; nothing is touched, so there
+ * is nothing to die of. */
+static void test_short_pool_is_refused_by_mmap(void **state)
+{
+	(void)state;
+	ops.memfd = recorded_memfd;
+	sys = &ops;
+	fake_file_set("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "7\n");
+	fake_fault_add(&(struct fake_fault){
+		.calls = BIT32(FAKE_CALL_MMAP), .nth = 2, .times = 1, .err = ENOMEM });
+	refuse((struct ram_opts){ .size = MIB(64), .hugepages = true }, -ENOMEM,
+	       "32 of 2 MiB are needed and 7 are free; raise /proc/sys/vm/nr_hugepages");
+}
+
+/* This machine's own kernel, asked for more than anybody has. */
+static void test_short_pool_of_a_real_kernel(void **state)
+{
+	(void)state;
+	int fd = sys_linux.memfd("probe", MFD_HUGETLB | 21U << 26);
+	if (fd < 0) {
+		print_message("no 2 MiB hugetlb pages here: %s\n", strerror(-fd));
+		skip();
+	}
+	sys_linux.close(fd);
+	sys = &sys_linux;
+	const struct ram_opts o = { .size = GIB(1024) * 4, .hugepages = true };
+	assert_int_equal(machine_ram_alloc(&ram, &o, &err), -ENOMEM);
+	assert_non_null(strstr(err.msg, "not enough huge pages for 4194304 MiB of guest RAM"));
+	assert_null(ram.hva);
 }
 
 static void test_no_huge_pages_in_the_kernel(void **state)
@@ -330,6 +363,8 @@ int main(void)
 		T_(test_no_transparent_huge_pages_is_no_failure),
 		T_(test_odd_size_for_huge_pages),
 		T_(test_short_pool_of_huge_pages),
+		T_(test_short_pool_is_refused_by_mmap),
+		T_(test_short_pool_of_a_real_kernel),
 		T_(test_no_huge_pages_in_the_kernel),
 		T_(test_not_enough_memory_to_populate),
 		T_(test_no_address_space),
