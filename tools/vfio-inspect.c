@@ -18,6 +18,7 @@
 /* The first is what runs when none is named. */
 static const struct inspect_cmd *const commands[] = {
 	&inspect_tree,
+	&inspect_show,
 };
 
 enum { OPT_COLOUR = 1, OPT_ROOT, OPT_JSON };

@@ -159,8 +159,10 @@ void inv_bar_read(const struct inv *inv, struct inv_fn *f)
 	read_lines(f, &l);
 	for (unsigned int i = 0; i < l.n && i < INV_N_BARS; i++)
 		f->bar[i] = l.bar[i];
-	if (f->bar[ROM_LINE].size)
+	if (f->bar[ROM_LINE].size) {
 		f->bar[ROM_LINE].kind = INV_BAR_ROM;
+		f->bar[ROM_LINE].prefetch = false; /* the kernel marks every ROM so */
+	}
 	if (l.n >= N_WITH_IOV && f->sriov.pf)
 		memcpy(f->sriov.vf_bar, &l.bar[VF_LINE], sizeof(f->sriov.vf_bar));
 	if (f->bridge) {
