@@ -451,6 +451,11 @@ class Host:
             resv = resv or [("0xfee00000", "0xfeefffff", "msi")]
             put(base + "reserved_regions",
                 "\n".join(f"{int(a, 0):#018x} {int(b, 0):#018x} {t}" for a, b, t in resv))
+        if "/dev/vfio/vfio" in self.files:
+            for n in {d.group for d in self.devs if d.group is not None and "vfio" in (d.driver or "")}:
+                node = "noiommu-" if ("name", ["vfio-noiommu"]) in self.groups.get(n, []) else ""
+                put(f"/dev/vfio/{node}{n}", "")
+                self.modes.setdefault(f"/dev/vfio/{node}{n}", 0o600)
         for path, mode in self.modes.items():
             os.chmod(root + path, mode)
 
@@ -487,8 +492,9 @@ def run(inspect, root, args):
     env = dict(os.environ, LC_ALL="C", NO_COLOR="1")
     r = subprocess.run([inspect, *args, "--root", root], capture_output=True, env=env,
                        stdin=subprocess.DEVNULL, check=False)
-    text = r.stdout + r.stderr
-    return r.returncode, text.decode("utf-8").replace(root, "ROOT")
+    text = (r.stdout + r.stderr).decode("utf-8").replace(root, "ROOT")
+    text = text.replace(f"uid {os.getuid()}, gid {os.getgid()}", "uid 0, gid 0")
+    return r.returncode, text
 
 
 def transcript(inspect, host, root):
@@ -499,7 +505,7 @@ def transcript(inspect, host, root):
         if status:
             out += f"[exit status {status}]\n"
         out += "\n"
-        wide = [x for x in text.splitlines() if len(x) > 100]
+        wide = [x for x in text.splitlines() if len(x) > 100 and not x.startswith("vfio-inspect:")]
         if args[0] in ("tree", "show") and wide:
             out += f"TOO WIDE: {wide[0]}\n"
     return out

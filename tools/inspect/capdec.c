@@ -222,6 +222,7 @@ static void tell_debug(const struct capdec_tell *t)
 }
 
 const struct capdec_row capdec_standard[] = {
+	{ 0x00, "Null", NULL },
 	{ PCI_CAP_ID_PM, "Power Management", tell_pm },
 	{ PCI_CAP_ID_AGP, "AGP", NULL },
 	{ PCI_CAP_ID_VPD, "Vital Product Data", NULL },

@@ -58,7 +58,8 @@ static void tell_ari(const struct capdec_tell *t)
 static void tell_ats(const struct capdec_tell *t)
 {
 	static const struct capdec_bit on[] = { { PCI_ATS_CTRL_ENABLE, "Enable" } };
-	capdec_say(t, "invalidate queue depth %u", capdec_get(t, PCI_ATS_CAP, 2) & 0x1f);
+	uint32_t depth = capdec_get(t, PCI_ATS_CAP, 2) & 0x1f;
+	capdec_say(t, "invalidate queue depth %u", depth ? depth : 32);
 	CAPDEC_BITS(t, "on", capdec_get(t, PCI_ATS_CTRL, 2), on);
 }
 

@@ -135,7 +135,7 @@ static void map_bar(const struct inv *inv, struct inv_fn *f, unsigned int i)
 	const struct inv_bar *b = &f->bar[i];
 	struct inv_bar_map *m = &f->map[i];
 	struct rangeset s = { 0 };
-	if (b->kind != INV_BAR_MEM32 && b->kind != INV_BAR_MEM64)
+	if ((b->kind != INV_BAR_MEM32 && b->kind != INV_BAR_MEM64) || b->unassigned)
 		return;
 	m->known = f->irq.known;
 	m->subpage = b->size < PAGE;

@@ -64,9 +64,12 @@ static int each_extended(void *opaque, const struct pcicap *c)
 static int walk(struct inv_fn *f)
 {
 	int r = 0;
-	if (f->cfg_len >= CFG_STANDARD && inv_cfg(f, PCI_VENDOR_ID, 2) != 0xffff)
+	/* A VF has no vendor id of its own; anything else that reads all ones is not there. */
+	if (inv_cfg(f, PCI_VENDOR_ID, 2) == 0xffff && !f->pci.is_vf)
+		return 0;
+	if (f->cfg_len >= CFG_STANDARD)
 		r = pcicap_walk(reader, f, each_standard, f);
-	if (r == 0 && f->cfg_len > CFG_STANDARD && inv_cfg(f, PCI_VENDOR_ID, 2) != 0xffff)
+	if (r == 0 && f->cfg_len > CFG_STANDARD)
 		r = pcicap_walk_ext(reader, f, each_extended, f);
 	if (r == -ENOMEM)
 		return r;

@@ -27,10 +27,11 @@ void inv_clean(char *text)
 	unsigned char *s = (unsigned char *)text;
 	while (*s) {
 		unsigned int n = sequence(s);
-		bool control = *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
-		if (n == 0 || control)
-			*s = '?';
-		s += n ? n : 1;
+		bool bad = n == 0 || *s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] < 0xa0);
+		n = MAX(n, 1u);
+		if (bad)
+			memset(s, '?', n);
+		s += n;
 	}
 }
 

@@ -164,6 +164,15 @@ static void show_iommu(const struct inspect *in, const struct inv *inv, const st
 		 u->dirty_tracking ? ", tracks dirty pages" : "", u->pasid ? ", PASID" : "");
 }
 
+static bool has_vfio(const struct inv *inv, const struct inv_group *g)
+{
+	for (unsigned int i = 0; i < g->n_fn; i++) {
+		if (inv->fn[g->fn[i]].is_vfio)
+			return true;
+	}
+	return false;
+}
+
 static void show_group(const struct inspect *in, const struct inv *inv, const struct inv_fn *f)
 {
 	static const enum paint paints[] = { [INV_VIABLE] = PAINT_GOOD,
@@ -190,9 +199,8 @@ static void show_group(const struct inspect *in, const struct inv *inv, const st
 		show_row(in, "members", "%s", text);
 	}
 	if (!g->has_node)
-		show_row(in, "VFIO node",
-			 "there is no /dev/vfio/%" PRIu32 ": no member is bound to vfio-pci",
-			 g->id);
+		show_row(in, "VFIO node", "there is no /dev/vfio/%" PRIu32 "%s", g->id,
+			 has_vfio(inv, g) ? "" : ": no member is bound to vfio-pci");
 	else
 		show_row(in, "VFIO node",
 			 "/dev/vfio/%s%" PRIu32 ", uid %u, gid %u, mode %04o, %s%s%s",

@@ -17,8 +17,14 @@ static void ATTR_PRINTF(3, 4) append(char *text, size_t size, const char *fmt, .
 	va_end(ap);
 }
 
+static const char *why_unknown(const struct inv_fn *f)
+{
+	return f->asleep[0] ? "not read, it sleeps" : f->cfg_errno ? "not readable" : INV_NEED_ROOT;
+}
+
 /* "direct 0x0-0x2fff", "MSI-X 0x3000-0x3fff is trapped", "trapped: shares its page" */
-static void map_words(const struct inv_bar *b, const struct inv_bar_map *m, char *buf, size_t size)
+static void map_words(const struct inv_fn *f, const struct inv_bar *b, const struct inv_bar_map *m,
+		      char *buf, size_t size)
 {
 	buf[0] = '\0';
 	if (b->kind == INV_BAR_IO || b->kind == INV_BAR_ROM) {
@@ -38,11 +44,11 @@ static void map_words(const struct inv_bar *b, const struct inv_bar_map *m, char
 		append(buf, size, "%s 0x%" PRIx64 "-0x%" PRIx64, i ? "," : ", MSI-X hole",
 		       m->hole[i].off, m->hole[i].off + m->hole[i].size - 1);
 	if (!m->known)
-		append(buf, size, " (MSI-X holes: " INV_NEED_ROOT ")");
+		append(buf, size, " (MSI-X holes: %s)", why_unknown(f));
 }
 
-static void show_bar(const struct inspect *in, const char *name, const struct inv_bar *b,
-		     const struct inv_bar_map *m)
+static void show_bar(const struct inspect *in, const struct inv_fn *f, const char *name,
+		     const struct inv_bar *b, const struct inv_bar_map *m)
 {
 	static const char *const kind[] = { "", "I/O", "32-bit", "64-bit", "ROM" };
 	char size[24], place[32] = "not assigned", words[400] = "", sizes[300] = "", one[24];
@@ -51,8 +57,8 @@ static void show_bar(const struct inspect *in, const char *name, const struct in
 	inv_size_text(b->size, size, sizeof(size));
 	if (!b->unassigned)
 		snprintf(place, sizeof(place), "at 0x%" PRIx64, b->addr);
-	if (m)
-		map_words(b, m, words, sizeof(words));
+	if (m && !b->unassigned)
+		map_words(f, b, m, words, sizeof(words));
 	for (unsigned int i = 0; i < 44; i++) {
 		if (b->resizable >> i & 1)
 			append(sizes, sizeof(sizes), "%s%s", sizes[0] ? "/" : ", resizable to ",
@@ -74,16 +80,16 @@ void show_bars(const struct inspect *in, const struct inv_fn *f)
 		else
 			snprintf(name, sizeof(name), "ROM");
 		n += f->bar[i].size != 0;
-		show_bar(in, name, &f->bar[i], &f->map[i]);
+		show_bar(in, f, name, &f->bar[i], &f->map[i]);
 	}
 	for (unsigned int i = 0; i < INV_N_VF_BARS; i++) {
 		snprintf(name, sizeof(name), "VF BAR %u", i);
 		n += f->sriov.vf_bar[i].size != 0;
-		show_bar(in, name, &f->sriov.vf_bar[i], NULL);
+		show_bar(in, f, name, &f->sriov.vf_bar[i], NULL);
 	}
 	for (unsigned int i = 0; i < INV_N_WINDOWS; i++) {
 		n += f->window[i].size != 0;
-		show_bar(in, window[i], &f->window[i], NULL);
+		show_bar(in, f, window[i], &f->window[i], NULL);
 	}
 	if (n == 0)
 		show_line(in, "none");
@@ -108,8 +114,8 @@ void show_irqs(const struct inspect *in, const struct inv_fn *f)
 			  q->pba_bar, q->pba_off, q->msix_on ? ", enabled" : "");
 	if (q->in_use)
 		show_line(in, "in use   %u", q->in_use);
-	if (!q->known && !f->asleep[0])
-		show_line(in, "MSI and MSI-X: " INV_NEED_ROOT);
-	else if (!q->intx_pin && !q->msi && !q->msix && !f->asleep[0])
+	if (!q->known)
+		show_line(in, "MSI and MSI-X: %s", why_unknown(f));
+	else if (!q->intx_pin && !q->msi && !q->msix)
 		show_line(in, "none");
 }
