@@ -46,7 +46,10 @@ struct platform {
 	/* A PCIe port with nothing behind it (a root port is made if need be) for a function that
 	 * names no bus; NULL: none to be had, reterr says why. */
 	struct pcibus *(*port_for)(void *opaque, struct dev *dev, struct verr *reterr);
-	void *event_opaque; /* for event() and port_for() */
+	/* A page-aligned range below 4 GiB that nobody else uses and the memory map reserves, for
+	 * what firmware would have left in memory. Before the first start only. NULL: none. */
+	int (*reserve)(void *opaque, uint64_t size, uint64_t *ret_gpa, struct verr *reterr);
+	void *event_opaque; /* for event(), port_for() and reserve() */
 	bool dry_run;	    /* plan only: touch nothing that outlives us */
 };
 

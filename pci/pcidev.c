@@ -18,7 +18,7 @@
 const struct prop pcidev_common_props[] = {
 	PROP(struct pcidev_common, id, PROP_STR, NULL, "name of the device, for buses and events"),
 	PROP(struct pcidev_common, bus, PROP_STR, NULL,
-	     "id of the bridge it sits behind, or pci.0; chosen if not given"),
+	     "bridge it sits behind, or pci.0; chosen if not given"),
 	PROP(struct pcidev_common, addr, PROP_STR, NULL,
 	     "slot and function, 04 or 04.1; next free if not given"),
 	PROP(struct pcidev_common, multifunction, PROP_BOOL, "off",

@@ -113,7 +113,7 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 		return verr_set(reterr, -ENOTSUP,
 				"%s: its VFIO driver does not present a PCI function", d->name);
 
-	for (unsigned int i = 0; i < VFIO_N_REGIONS && i < n_regions; i++) {
+	for (unsigned int i = 0; i < VFIO_N_REGIONS + VFIO_N_EXTRA && i < n_regions; i++) {
 		r = vfio_region_query(d, i, reterr);
 		if (r < 0)
 			return r;

@@ -24,9 +24,10 @@ struct vfio_mmap_area {
 
 struct vfio_region {
 	uint32_t index;
-	uint32_t flags;	 /* VFIO_REGION_INFO_FLAG_* */
-	uint64_t size;	 /* 0: absent */
-	uint64_t fd_off; /* of the region in the device fd */
+	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_* */
+	uint64_t size;		/* 0: absent */
+	uint64_t fd_off;	/* of the region in the device fd */
+	uint32_t type, subtype; /* device-specific regions: VFIO_REGION_INFO_CAP_TYPE; 0: none */
 	bool msix_mappable;
 	/* Areas that may be mapped, exactly as the kernel returned them (one, the whole, when MMAP
 	 * is set without a sparse list); page parts only. */
@@ -40,6 +41,7 @@ struct vfio_irq {
 };
 
 #define VFIO_N_REGIONS 9 /* BAR0-5, ROM, config, VGA */
+#define VFIO_N_EXTRA   8 /* device-specific regions behind them */
 #define VFIO_N_IRQS    5 /* INTx, MSI, MSI-X, ERR, REQ */
 
 struct vfio_device {
@@ -49,6 +51,7 @@ struct vfio_device {
 	struct vfio_group *group; /* reference held */
 	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_* */
 	struct vfio_region region[VFIO_N_REGIONS];
+	struct vfio_region extra[VFIO_N_EXTRA]; /* index VFIO_N_REGIONS on; size 0: absent */
 	struct vfio_irq irq[VFIO_N_IRQS];
 	char reset_method[64];	   /* from sysfs reset_method; "" unknown */
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
@@ -69,6 +72,10 @@ bool vfio_device_alive(const struct vfio_device *d);
 /* --- region.c --- */
 /* Fills d->region[index] from VFIO_DEVICE_GET_REGION_INFO: for vfio_device_open(). */
 int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *reterr);
+/* The device-specific region of that type; its `index` is good for the accesses below. NULL: the
+ * device has none. */
+const struct vfio_region *vfio_region_typed(const struct vfio_device *d, uint32_t type,
+					    uint32_t subtype);
 /* Little-endian accesses of 1, 2, 4 or 8 bytes at [off, off+size) of region `index`; the same
  * width on the fd. Read: all ones on any failure or short read. Write: -errno. */
 uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t off,

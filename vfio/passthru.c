@@ -23,6 +23,7 @@
 #include "core/sys.h"
 #include "core/trace.h"
 #include "pci/pcibus.h"
+#include "vfio/quirks.h"
 
 static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
 
@@ -45,6 +46,11 @@ static const struct prop passthru_props[] = {
 	BAR_PROP(5),
 	PROP_NAMED("x-no-mmap", struct passthru_config, x_no_mmap, PROP_BOOL, "off",
 		   "trap every BAR access (debugging)", ),
+	PROP(struct passthru_config, quirks, PROP_BOOL, "on",
+	     "give the device what it needs beyond the rules"),
+	PROP_NAMED("x-nv-gpudirect-clique", struct passthru_config, clique, PROP_CUSTOM, "off",
+		   "0 to 15: NVIDIA GPUs of one number can do peer DMA",
+		   .parse = quirks_clique_parse, .syntax = "<n>"),
 	PROP_END,
 };
 
@@ -52,10 +58,12 @@ static uint64_t passthru_bar_read(struct pcidev *pd, unsigned int bar, uint64_t 
 				  unsigned int size)
 {
 	struct passthru *p = passthru_of(pd);
+	uint64_t val = ones(size);
 
 	if (bar == PCIDEV_ROM)
 		return p->lost ? ones(size) : passthru_rom_read(p, off, size);
-	uint64_t val = p->lost ? ones(size) : vfio_region_read(p->vd, bar, off, size);
+	if (!p->lost && !quirks_bar_read(p, bar, off, size, &val))
+		val = vfio_region_read(p->vd, bar, off, size);
 	passthru_intx_touched(p);
 	return val;
 }
@@ -65,7 +73,7 @@ static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off
 {
 	struct passthru *p = passthru_of(pd);
 
-	if (!p->lost && bar != PCIDEV_ROM)
+	if (!p->lost && bar != PCIDEV_ROM && !quirks_bar_write(p, bar, off, val, size))
 		vfio_region_write(p->vd, bar, off, val, size);
 	passthru_intx_touched(p);
 }
@@ -268,6 +276,8 @@ static int realize_guest_view(struct passthru *p, struct verr *reterr)
 	if (r == 0)
 		r = passthru_cfg_build(p, reterr);
 	if (r == 0)
+		r = quirks_realize(p, reterr);
+	if (r == 0)
 		r = alloc_irq(p, reterr);
 	if (r == 0 && !p->pd.dev.plat->dry_run)
 		r = passthru_win_open(p, reterr);
@@ -368,6 +378,7 @@ static void passthru_unrealize(struct dev *d)
 	pcidev_fini(&p->pd);
 	passthru_win_close(p);
 	passthru_rom_free(p);
+	quirks_fini(p);
 	free(p->used);
 	free(p->fresh);
 	p->used = p->fresh = NULL;
@@ -391,6 +402,7 @@ static void passthru_function_reset(struct pcidev *pd)
 		return;
 	}
 	passthru_rom_reset(p);
+	quirks_reset(p);
 	passthru_irq_mode(pd, pd->irq_mode, 0);
 }
 
@@ -425,6 +437,7 @@ static void passthru_describe(struct dev *d, FILE *out)
 		if (p->vd->irq[i].count)
 			fprintf(out, " %s %u", irq_names[i], p->vd->irq[i].count);
 	fprintf(out, "\n");
+	quirks_describe(p, out);
 }
 
 static struct dev *passthru_alloc(void)

@@ -29,6 +29,8 @@ struct passthru_config {
 	char *romfile;
 	int bar[6]; /* enum bar_mode */
 	bool x_no_mmap;
+	bool quirks;
+	uint8_t clique; /* x-nv-gpudirect-clique plus one; 0: none */
 };
 
 /* A directly mapped piece of a BAR: the memory slot and the peer-to-peer DMA map come and go with
@@ -65,6 +67,8 @@ struct passthru_intx {
 	bool storm;		/* reported */
 };
 
+struct quirk_set;
+
 struct passthru {
 	struct pcidev pd; /* first */
 	struct vfio_seat seat;
@@ -72,12 +76,13 @@ struct passthru {
 	struct pcibus *bus;	/* where it will sit; borrowed */
 
 	struct bar_plan plan;
-	struct msix_place msix;	  /* physical */
+	struct msix_place msix;	  /* physical, put right by quirks */
 	struct passthru_win *win; /* plan.n_pieces, owned */
 	unsigned int n_win;
 	uint32_t told[6]; /* a BAR's listeners that do without it, as has been said; by index */
 	struct passthru_rom rom;
-	bool win_held; /* passthru_win_hold() */
+	bool win_held;		  /* passthru_win_hold() */
+	struct quirk_set *quirks; /* owned; NULL: it needs none */
 
 	/* passthru_irq.c */
 	enum pcidev_irq_mode irq_mode;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The BAR planner (see the header). The rule for what is mapped directly: every area VFIO lets us
-// map, minus the pages of the MSI-X table and PBA, each rounded outwards to whole pages. Nothing
-// is assumed about how many areas there are, where the table lies, or that the PBA follows it.
+// map, minus the pages of the MSI-X table, of the PBA and of what a quirk answers for, each rounded
+// outwards to whole pages. Nothing is assumed about how many areas there are, where the table lies,
+// or that the PBA follows it.
 
 #include "vfio/passthru_bar.h"
 
@@ -116,10 +117,10 @@ static int check_msix(const struct bar_plan *p, const char *what, unsigned int b
 	return 0;
 }
 
-static int punch(struct rangeset *s, uint32_t off, uint64_t len, uint64_t page)
+static int punch(struct rangeset *s, uint64_t off, uint64_t len, uint64_t page)
 {
 	struct range hole = {
-		.first = ALIGN_DOWN((uint64_t)off, page),
+		.first = ALIGN_DOWN(off, page),
 		.last = ALIGN_UP(off + len, page) - 1,
 	};
 	return rangeset_subtract(s, hole);
@@ -148,6 +149,9 @@ static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_s
 		rc = punch(s, f->msix.toff, MSIX_TABLE_SIZE(f->msix.n), f->page_size);
 	if (rc == 0 && f->msix.n && f->msix.pbir == bar)
 		rc = punch(s, f->msix.poff, MSIX_PBA_SIZE(f->msix.n), f->page_size);
+	for (unsigned int i = 0; i < f->n_trap && rc == 0; i++)
+		if (f->trap[i].bar == bar)
+			rc = punch(s, f->trap[i].off, f->trap[i].size, f->page_size);
 	return rc;
 }
 

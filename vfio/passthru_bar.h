@@ -14,6 +14,7 @@
 VV_BEGIN_DECLS
 
 #define BAR_PLAN_PIECES 64
+#define BAR_PLAN_TRAPS	16
 
 /* Where MSI-X structures are, physically; n == 0: no MSI-X. */
 struct msix_place {
@@ -26,11 +27,19 @@ struct msix_place {
  * peer-to-peer DMA. BAR_HIDE: the guest finds no such BAR. */
 enum bar_mode { BAR_DIRECT, BAR_TRAP, BAR_HIDE };
 
+/* Part of a BAR that a quirk answers for: its pages are not mapped. */
+struct bar_trap {
+	uint8_t bar;
+	uint64_t off, size;
+};
+
 /* The physical facts. */
 struct bar_facts {
 	uint32_t reg[PCIDEV_N_BARS];	  /* BAR registers 0-5 and the ROM register as read */
 	const struct vfio_region *region; /* VFIO_N_REGIONS of them, by index */
 	struct msix_place msix;
+	const struct bar_trap *trap; /* n_trap of them; borrowed */
+	unsigned int n_trap;
 	uint64_t page_size;
 	int mode[6];	   /* enum bar_mode, by the user */
 	bool no_mmap;	   /* trap everything (x-no-mmap) */

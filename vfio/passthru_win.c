@@ -19,6 +19,7 @@
 #include "core/trace.h"
 #include "pci/pcibus.h"
 #include "vfio/passthru.h"
+#include "vfio/quirks.h"
 
 static int check_config(const struct passthru_config *cfg, struct verr *reterr)
 {
@@ -46,6 +47,7 @@ int passthru_bars_build(struct passthru *p, struct verr *reterr)
 		.no_mmap = cfg->x_no_mmap,
 		.no_rom = !cfg->rombar,
 	};
+	struct bar_trap trap[BAR_PLAN_TRAPS];
 
 	int r = check_config(cfg, reterr);
 	if (r == 0 && cfg->romfile)
@@ -54,7 +56,12 @@ int passthru_bars_build(struct passthru *p, struct verr *reterr)
 		return r;
 	f.rom_file = p->rom.size;
 	passthru_cfg_msix(p->vd, &p->msix);
+	r = quirks_find(p, reterr);
+	if (r < 0)
+		return r;
 	f.msix = p->msix;
+	f.trap = trap;
+	f.n_trap = quirks_traps(p, trap, ARRAY_SIZE(trap));
 	for (unsigned int i = 0; i < 6; i++) {
 		f.reg[i] = vfio_cfg_read(p->vd, PCI_BASE_ADDRESS_0 + 4 * i, 4);
 		f.mode[i] = cfg->bar[i];

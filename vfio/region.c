@@ -91,6 +91,13 @@ static void parse_areas(const struct vfio_device *d, struct vfio_region *rg,
 	}
 	rg->msix_mappable = vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 					  sizeof(struct vfio_info_cap_header)) != NULL;
+	const struct vfio_info_cap_header *t =
+		vfio_info_cap(raw, raw->argsz, off, VFIO_REGION_INFO_CAP_TYPE,
+			      sizeof(struct vfio_region_info_cap_type));
+	if (t) {
+		rg->type = ((const struct vfio_region_info_cap_type *)(const void *)t)->type;
+		rg->subtype = ((const struct vfio_region_info_cap_type *)(const void *)t)->subtype;
+	}
 	if (!(raw->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return;
 
@@ -111,17 +118,36 @@ static void set_region_index(void *info, void *ctx)
 	((struct vfio_region_info *)info)->index = *(const unsigned int *)ctx;
 }
 
+static struct vfio_region *slot(struct vfio_device *d, unsigned int index)
+{
+	if (index < VFIO_N_REGIONS)
+		return &d->region[index];
+	return index < VFIO_N_REGIONS + VFIO_N_EXTRA ? &d->extra[index - VFIO_N_REGIONS] : NULL;
+}
+
+const struct vfio_region *vfio_region_typed(const struct vfio_device *d, uint32_t type,
+					    uint32_t subtype)
+{
+	for (unsigned int i = 0; i < VFIO_N_EXTRA; i++)
+		if (d->extra[i].size && d->extra[i].type == type && d->extra[i].subtype == subtype)
+			return &d->extra[i];
+	return NULL;
+}
+
 int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *reterr)
 {
 	struct vfio_region rg = { .index = index };
 	void *raw;
 
+	if (!slot(d, index))
+		return 0; /* more than anybody here knows what to do with */
+
 	int r = vfio_info_get(d->fd, VFIO_DEVICE_GET_REGION_INFO, sizeof(struct vfio_region_info),
 			      set_region_index, &index, &raw);
 
 	/* Only VGA controllers have the VGA region: EINVAL is how the others say so. */
-	if (r == -EINVAL && index == VFIO_PCI_VGA_REGION_INDEX) {
-		d->region[index] = rg;
+	if (r == -EINVAL && index >= VFIO_PCI_VGA_REGION_INDEX) {
+		*slot(d, index) = rg;
 		return 0;
 	}
 	if (r < 0)
@@ -142,7 +168,7 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 			     d->name, index, rg.size, rg.fd_off);
 	} else {
 		parse_areas(d, &rg, info);
-		d->region[index] = rg;
+		*slot(d, index) = rg;
 	}
 	free(raw);
 	return r;
@@ -154,11 +180,13 @@ int vfio_region_query(struct vfio_device *d, unsigned int index, struct verr *re
 static const struct vfio_region *region_for(const struct vfio_device *d, unsigned int index,
 					    uint64_t off, unsigned int size, uint32_t flag)
 {
-	if (index >= VFIO_N_REGIONS || size == 0 || size > 8)
+	const struct vfio_region *rg = index < VFIO_N_REGIONS ? &d->region[index]
+				       : index < VFIO_N_REGIONS + VFIO_N_EXTRA
+					       ? &d->extra[index - VFIO_N_REGIONS]
+					       : NULL;
+
+	if (!rg || size == 0 || size > 8)
 		return NULL;
-
-	const struct vfio_region *rg = &d->region[index];
-
 	if (!(rg->flags & flag) || size > rg->size || off > rg->size - size)
 		return NULL;
 	return rg;

@@ -168,6 +168,7 @@ static int attach_accel(struct machine *m, struct verr *reterr)
 		.backends = &m->backends,
 		.event = machine_event,
 		.port_for = machine_port_for,
+		.reserve = machine_reserve,
 		.event_opaque = m,
 		.dry_run = m->setup.dry_run,
 	};

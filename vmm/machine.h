@@ -99,6 +99,7 @@ struct machine {
 	struct pc_layout layout;
 	struct pc_map_notes map_notes; /* why the layout is as it is */
 	struct pci_windows windows;
+	struct range firmware; /* what machine_reserve() gave away; last 0: nothing */
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */
 	struct backend_set backends;
@@ -153,6 +154,9 @@ int machine_own_device(struct machine *m, const struct dev_type *type, const cha
 		       struct dev **ret, struct verr *reterr);
 void machine_free_devices(struct machine *m); /* in reverse order */
 struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reterr);
+
+/* machine_pc.c: platform.reserve */
+int machine_reserve(void *machine, uint64_t size, uint64_t *ret_gpa, struct verr *reterr);
 
 /* machine_ram.c */
 struct ram_opts {

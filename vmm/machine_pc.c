@@ -14,10 +14,12 @@
 #include "vmm/machine.h"
 #include "vmm/machine_pc.h"
 
-#define PC_ACPI_PM_PORT 0x600
-#define PC_SERIAL_PORT	0x3f8
-#define PC_SERIAL_IRQ	4
-#define PC_KVM_PAGES	UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
+#define PC_ACPI_PM_PORT	 0x600
+#define PC_SERIAL_PORT	 0x3f8
+#define PC_SERIAL_IRQ	 4
+#define PC_KVM_PAGES	 UINT64_C(0xfeffc000) /* identity map and TSS: 16 KiB, see kvm/vm.c */
+#define PC_FIRMWARE_BASE UINT64_C(0xfd000000) /* what devices' firmware would leave in memory */
+#define PC_FIRMWARE_SIZE MIB(1)
 
 enum { PREFAULT_AUTO, PREFAULT_ON, PREFAULT_OFF };
 
@@ -49,6 +51,23 @@ static int pc_build(struct machine *m, struct verr *reterr)
 	pcibus_init_root(&m->pci0, &m->mmio, &m->pio, &m->intx);
 	m->has_bus = true;
 	return machine_own_device(m, &hostbridge_type, "hostbridge", NULL, NULL, reterr);
+}
+
+int machine_reserve(void *machine, uint64_t size, uint64_t *ret_gpa, struct verr *reterr)
+{
+	struct machine *m = machine;
+	uint64_t at = m->firmware.last ? m->firmware.last + 1 : PC_FIRMWARE_BASE;
+
+	if (m->state != MACHINE_NEW)
+		return verr_set(reterr, -EBUSY,
+				"it needs a place in the guest's memory map, which is fixed once "
+				"the machine runs: give the device at the start");
+	size = ALIGN_UP(size, KIB(4));
+	if (size > PC_FIRMWARE_BASE + PC_FIRMWARE_SIZE - at)
+		return verr_set(reterr, -ENOSPC, "no more room for it in the guest's memory map");
+	m->firmware = (struct range){ PC_FIRMWARE_BASE, at + size - 1 };
+	*ret_gpa = at;
+	return 0;
 }
 
 /* ---- layout ---------------------------------------------------------------------------------- */
@@ -117,6 +136,8 @@ static int pc_layout(struct machine *m, struct verr *reterr)
 		.has_rtc = true,
 		.has_i8042 = false, /* answers a reset, but a guest need not probe for a keyboard */
 	};
+	if (m->firmware.last)
+		l->reserved[l->n_reserved++] = m->firmware;
 	for (uint8_t dev = 0; dev < PC_PCI_SLOTS; dev++) {
 		struct pc_slot *s = &l->slots[l->n_slots++];
 		s->dev = dev;
@@ -288,6 +309,8 @@ static void describe_map(const struct machine *m, FILE *out)
 	describe_range(out, l->mmio32, "32-bit PCI window");
 	describe_range(out, (struct range){ l->ecam_base, l->ecam_base + MIB(l->ecam_buses) - 1 },
 		       "ECAM");
+	if (m->firmware.last)
+		describe_range(out, m->firmware, "devices' firmware data");
 	if (window_first)
 		describe_range(out, l->mmio64, "64-bit PCI window");
 	if (l->ram_high_size && l->ram_high_base)

@@ -342,6 +342,8 @@ int fk_dev_reset(struct fake_dev *d, const char *why)
 	d->resets++;
 	fk_intx_level(d, false);
 	fk_bar_clear(d);
+	if (d->desc->flags & FAKE_DEV_DEAD_AFTER_RESET)
+		d->wedged = true;
 	return 0;
 }
 

@@ -90,6 +90,7 @@ enum fake_dev_flags {
 	FAKE_DEV_STUCK_D3 = 0x800,	   /* after close it reads all ones (D3cold wedge) */
 	FAKE_DEV_PFNMAP_NO_DMA =
 		0x1000, /* MAP_DMA of its BAR gives EFAULT (iommufd compatibility) */
+	FAKE_DEV_DEAD_AFTER_RESET = 0x2000, /* a reset succeeds, then it reads all ones */
 };
 
 #define FAKE_CAPS_MAX 12
@@ -103,6 +104,10 @@ struct fake_devdesc {
 	uint8_t intx_pin; /* 0 none, 1 A */
 	unsigned int flags;
 	uint32_t rom_size;
+	uint32_t opregion_size; /* Intel graphics: the region VFIO has for it; 0: none */
+	uint32_t atomic_comp;	/* VFIO_PCI_ATOMIC_COMP*: AtomicOps the host can complete; 0: the
+				 * kernel does not say */
+	const char *vf_token;	/* UUID that opening it takes: VFIO has its physical function */
 	uint32_t bar_align; /* physical BAR address modulo page: 0 page aligned (sub-page BARs) */
 	struct fake_bar bars[6];
 	struct fake_cap caps[FAKE_CAPS_MAX];  /* ends at id 0 */

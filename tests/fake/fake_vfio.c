@@ -9,6 +9,7 @@
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tests/fake/fake_host.h"
 #include "tests/fake/fake_int.h"
@@ -116,17 +117,31 @@ static long get_status(const struct fk_group *g, struct vfio_group_status *s)
 	return 0;
 }
 
+/* vfio_pci_core_match() and vfio_pci_validate_vf_token(): options behind the name. */
+static int check_options(const struct fake_dev *d, const char *opts)
+{
+	const char *token = NULL;
+	opts += strspn(opts, " ");
+	if (strncmp(opts, "vf_token=", 9) == 0 && strlen(opts + 9) == 36)
+		token = opts + 9;
+	else if (*opts)
+		return -EINVAL;
+	if (!d->desc->vf_token)
+		return token ? -EINVAL : 0;
+	return token && strcasecmp(token, d->desc->vf_token) == 0 ? 0 : -EACCES;
+}
+
 static long get_device_fd(struct fk_group *g, const char *name)
 {
 	char bdf[64];
-	snprintf(bdf, sizeof(bdf), "%s", name);
+	snprintf(bdf, sizeof(bdf), "%.*s", (int)strcspn(name, " "), name);
 	struct fake_dev *d = fake_dev_find(bdf);
 	if (!d || d->group != g || strcmp(d->driver, "vfio-pci") != 0)
 		return -ENODEV;
 	if (!g->container || !g->container->iommu)
 		return -EINVAL;
-	int fd = fk_vdev_open(d);
-	return fd;
+	int r = check_options(d, name + strlen(bdf));
+	return r < 0 ? r : fk_vdev_open(d);
 }
 
 static long group_ioctl(struct fk_file *f, unsigned long req, void *arg)

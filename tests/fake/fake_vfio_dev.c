@@ -12,6 +12,8 @@
 #include "tests/fake/fake_int.h"
 
 #define REGION_SHIFT 40
+#define ATOMIC_AT    ALIGN_UP((uint32_t)sizeof(struct vfio_device_info), 8u)
+#define OPREGION     VFIO_PCI_NUM_REGIONS /* index of the device-specific region */
 
 static const struct fk_fops dev_fops;
 
@@ -80,10 +82,24 @@ static long get_info(struct fk_vdev *v, struct vfio_device_info *a)
 	if (a->argsz < offsetof(struct vfio_device_info, cap_offset))
 		return -EINVAL;
 	a->flags = VFIO_DEVICE_FLAGS_PCI | (fk_dev_can_reset(v->d) ? VFIO_DEVICE_FLAGS_RESET : 0);
-	a->num_regions = VFIO_PCI_NUM_REGIONS;
+	a->num_regions = VFIO_PCI_NUM_REGIONS + (v->d->desc->opregion_size ? 1 : 0);
 	a->num_irqs = VFIO_PCI_NUM_IRQS;
 	if (a->argsz >= sizeof(*a))
 		a->cap_offset = 0;
+	if (!v->d->desc->atomic_comp)
+		return 0;
+	/* Linux 6.6: AtomicOps that the root port of the host completes. */
+	struct {
+		struct vfio_info_cap_header header;
+		uint32_t flags;
+	} cap = { { 5, 1, 0 }, v->d->desc->atomic_comp };
+	a->flags |= VFIO_DEVICE_FLAGS_CAPS;
+	if (a->argsz < ATOMIC_AT + sizeof(cap)) {
+		a->argsz = ATOMIC_AT + sizeof(cap);
+		return 0;
+	}
+	memcpy((uint8_t *)a + ATOMIC_AT, &cap, sizeof(cap));
+	a->cap_offset = ATOMIC_AT;
 	return 0;
 }
 
@@ -181,6 +197,39 @@ static long bar_info(const struct fake_dev *d, struct vfio_region_info *a)
 	return 0;
 }
 
+/* vfio_pci_igd.c: read-only, its type in a capability. */
+static long opregion_info(const struct fake_dev *d, struct vfio_region_info *a)
+{
+	const struct vfio_region_info_cap_type cap = {
+		.header = { VFIO_REGION_INFO_CAP_TYPE, 1, 0 },
+		.type = UINT32_C(0x80008086), /* PCI vendor type, Intel */
+		.subtype = VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION,
+	};
+	uint32_t room = a->argsz;
+	a->offset = (uint64_t)a->index << REGION_SHIFT;
+	a->size = d->desc->opregion_size;
+	a->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_CAPS;
+	a->cap_offset = 0;
+	if (room < sizeof(*a) + sizeof(cap)) {
+		a->argsz = sizeof(*a) + sizeof(cap);
+		return 0;
+	}
+	memcpy((uint8_t *)a + sizeof(*a), &cap, sizeof(cap));
+	a->cap_offset = sizeof(*a);
+	return 0;
+}
+
+static ssize_t opregion_read(const struct fake_dev *d, uint8_t *buf, size_t len, uint64_t pos)
+{
+	static const char sig[] = "IntelGraphicsMem";
+	if (pos >= d->desc->opregion_size)
+		return -EINVAL;
+	len = MIN(len, d->desc->opregion_size - pos);
+	for (size_t i = 0; i < len; i++)
+		buf[i] = pos + i < 16 ? (uint8_t)sig[pos + i] : (uint8_t)((pos + i) >> 4);
+	return (ssize_t)len;
+}
+
 static bool rom_works(const struct fake_dev *d)
 {
 	return d->desc->rom_size && !(d->desc->flags & FAKE_DEV_ROM_BROKEN);
@@ -192,6 +241,8 @@ static long get_region_info(struct fk_vdev *v, struct vfio_region_info *a)
 		return -EINVAL;
 	if (a->index < 6)
 		return bar_info(v->d, a);
+	if (a->index == OPREGION && v->d->desc->opregion_size)
+		return opregion_info(v->d, a);
 	a->offset = (uint64_t)a->index << REGION_SHIFT;
 	a->cap_offset = 0;
 	switch (a->index) {
@@ -435,10 +486,13 @@ static ssize_t dev_rw(struct fk_vdev *v, void *buf, size_t len, off_t off, bool 
 {
 	uint64_t pos = (uint64_t)off & ((UINT64_C(1) << REGION_SHIFT) - 1);
 	uint64_t index = (uint64_t)off >> REGION_SHIFT;
-	if (off < 0 || index >= VFIO_PCI_NUM_REGIONS)
+	if (off < 0 || index > OPREGION)
 		return -EINVAL;
 	if (len == 0)
 		return 0;
+	if (index == OPREGION)
+		return write || !v->d->desc->opregion_size ? -EINVAL
+							   : opregion_read(v->d, buf, len, pos);
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return write ? fk_vcfg_write(v, buf, len, pos) : fk_vcfg_read(v, buf, len, pos);
 	if (index == VFIO_PCI_ROM_REGION_INDEX)

@@ -213,6 +213,12 @@ const struct fake_devdesc *const zoo_all[] = {
 	&zoo_vf, &zoo_sriov_pf, &zoo_gpu, &zoo_gpu_audio, &zoo_msix_off_bar,
 	&zoo_msix_no_bar, &zoo_not_mappable, &zoo_no_intx_no_msi, &zoo_msi32, &zoo_rom_bad,
 	&zoo_old_intx, &zoo_no_flr, &zoo_io_only, &zoo_mem32_pref,
+	&zoo_reset_fails, &zoo_dead_after_reset, &zoo_stuck_d3, &zoo_rebar_two, &zoo_ari_first,
+	&zoo_no_pm, &zoo_exp_v1, &zoo_rciep, &zoo_pcix, &zoo_ext_loop, &zoo_cap_edge,
+	&zoo_cap_unknown, &zoo_short_config, &zoo_two_msi, &zoo_dvsec, &zoo_no_bars,
+	&zoo_vendor_long, &zoo_msix_high, &zoo_gpu_c8, &zoo_gpu_full,
+	&zoo_gpu_compute, &zoo_radeon, &zoo_navi, &zoo_rtl8168, &zoo_igd, &zoo_vmd,
+	&zoo_chelsio_vf, &zoo_kunlun_vf,
 };
 const size_t zoo_count = ARRAY_SIZE(zoo_all);
 // clang-format on

@@ -41,9 +41,39 @@ extern const struct fake_devdesc zoo_old_intx;	     /* INTx without COMMAND.INTx
 extern const struct fake_devdesc zoo_no_flr;  /* only PM reset, and that with No_Soft_Reset off */
 extern const struct fake_devdesc zoo_io_only; /* I/O BARs only */
 extern const struct fake_devdesc zoo_mem32_pref; /* 32-bit prefetchable BAR */
-extern const struct fake_devdesc zoo_bridge;	 /* root port, pcieport */
 
-/* All that can be given to a guest or must be refused politely: everything but the bridge. */
+/* fake_zoo_cfg.c */
+#define ZOO_VF_TOKEN "00112233-4455-6677-8899-aabbccddeeff"
+extern const struct fake_devdesc zoo_reset_fails, zoo_dead_after_reset, zoo_stuck_d3;
+extern const struct fake_devdesc zoo_rebar_two; /* BARs 0 and 2 resizable, at 16 and 1 MiB */
+extern const struct fake_devdesc zoo_ari_first; /* the extended list's head is not for guests */
+extern const struct fake_devdesc zoo_no_pm;	/* PCI Express without power management */
+extern const struct fake_devdesc zoo_exp_v1;	/* version 1: 20 bytes, MSI right behind */
+extern const struct fake_devdesc zoo_rciep;	/* integrated endpoint */
+extern const struct fake_devdesc zoo_pcix;
+extern const struct fake_devdesc zoo_ext_loop; /* the extended list loops */
+extern const struct fake_devdesc zoo_cap_edge; /* a capability in the last 8 bytes */
+extern const struct fake_devdesc zoo_cap_unknown;
+extern const struct fake_devdesc zoo_short_config; /* accesses stop at the first dword */
+extern const struct fake_devdesc zoo_two_msi;	   /* two of MSI and of PM */
+extern const struct fake_devdesc zoo_dvsec;
+extern const struct fake_devdesc zoo_no_bars;
+extern const struct fake_devdesc zoo_vendor_long; /* 64 bytes of the vendor's own */
+extern const struct fake_devdesc zoo_vf_token;	  /* opens with ZOO_VF_TOKEN only */
+extern const struct fake_devdesc zoo_msix_high;	  /* table ends with BAR 5, PBA before it */
+
+/* fake_zoo_quirks.c: what needs a row of vfio/quirks.c */
+extern const struct fake_devdesc zoo_gpu_c8;   /* NVIDIA, c8h taken */
+extern const struct fake_devdesc zoo_gpu_full; /* NVIDIA, c8h and d4h taken */
+extern const struct fake_devdesc zoo_gpu_compute;
+extern const struct fake_devdesc zoo_radeon; /* mirror in BAR 2, window in BAR 4, no FLR */
+extern const struct fake_devdesc zoo_navi;   /* must have neither */
+extern const struct fake_devdesc zoo_rtl8168, zoo_igd, zoo_vmd, zoo_chelsio_vf, zoo_kunlun_vf;
+
+extern const struct fake_devdesc zoo_bridge; /* root port, pcieport */
+
+/* All that can be given to a guest or must be refused politely: everything but the bridge and
+ * zoo_vf_token. */
 extern const struct fake_devdesc *const zoo_all[];
 extern const size_t zoo_count;
 

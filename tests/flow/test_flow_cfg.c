@@ -69,7 +69,8 @@ static void allow_ext(uint8_t *ok, const uint8_t *cfg)
 			break;
 		if ((h & 0xffff) == PCI_EXT_CAP_ID_ERR)
 			allow_all(ok, at + 4, 0x44);
-		if ((h & 0xffff) == PCI_EXT_CAP_ID_VNDR || (h & 0xffff) == PCI_EXT_CAP_ID_DVSEC)
+		if (((h & 0xffff) == PCI_EXT_CAP_ID_VNDR || (h & 0xffff) == PCI_EXT_CAP_ID_DVSEC) &&
+		    w >> 20 > 4)
 			allow_all(ok, at + 4, (w >> 20) - 4);
 		at = h >> 20 & 0xffc;
 	}

@@ -102,7 +102,7 @@ struct guest_fn guest_find(struct guest *g, uint16_t vendor, uint16_t device, un
 	struct guest_fn f[64];
 	unsigned int n = MIN(guest_enumerate(g, f, ARRAY_SIZE(f)), (unsigned int)ARRAY_SIZE(f));
 	for (unsigned int i = 0; i < n; i++)
-		if (guest_cfg(f[i], PCI_VENDOR_ID, 4) == (uint32_t)(device << 16 | vendor) &&
+		if (guest_cfg(f[i], PCI_VENDOR_ID, 4) == ((uint32_t)device << 16 | vendor) &&
 		    nth-- == 0)
 			return f[i];
 	guest_bug("no function %04x:%04x on any bus", vendor, device);
