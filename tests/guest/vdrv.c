@@ -196,11 +196,23 @@ bool vdrv_wait_needs_reset(struct vdrv *v)
 	return false;
 }
 
-uint64_t vdrv_signals(struct vdrv *v, unsigned int vector)
+static int vector_fd(struct vdrv *v, unsigned int vector)
 {
 	struct pcidev *pd = guest_pcidev(v->fn);
 
-	if (!pd || vector >= pd->n_vec || pd->vec[vector].fd < 0)
-		return 0;
-	return sys_event_take(pd->vec[vector].fd);
+	return pd && vector < pd->n_vec ? pd->vec[vector].fd : -1;
+}
+
+uint64_t vdrv_signals(struct vdrv *v, unsigned int vector)
+{
+	int fd = vector_fd(v, vector);
+
+	return fd >= 0 ? sys_event_take(fd) : 0;
+}
+
+bool vdrv_pending(struct vdrv *v, unsigned int vector)
+{
+	int fd = vector_fd(v, vector);
+
+	return fd >= 0 && sys_event_pending(fd);
 }

@@ -36,6 +36,7 @@ struct vdrv {
 	unsigned int cfg_cap; /* PCI configuration access capability */
 	uint64_t features;    /* as negotiated */
 	unsigned int n_queues;
+	bool hold_enable;  /* vdrv_queue() leaves the queue disabled */
 	uint64_t ram_next; /* guest RAM not given out yet */
 	struct vdrv_queue q[VDRV_QUEUES];
 };
@@ -93,5 +94,7 @@ void vdrv_irq_on(struct vdrv_queue *q, uint16_t n);
 void vdrv_irq_off(struct vdrv_queue *q);
 /* How often queue `index` has been signalled since last asked (MSI-X). */
 uint64_t vdrv_signals(struct vdrv *v, unsigned int vector);
+/* Has it been, at all? Nothing is taken. */
+bool vdrv_pending(struct vdrv *v, unsigned int vector);
 
 VV_END_DECLS

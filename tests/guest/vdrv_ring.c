@@ -74,7 +74,8 @@ struct vdrv_queue *vdrv_queue(struct vdrv *v, unsigned int index, uint16_t size)
 	ring_addresses(q);
 	q->notify = v->notify + vdrv_get(v, VIRTIO_PCI_COMMON_Q_NOFF, 2) * (uint64_t)v->notify_mult;
 	vdrv_set(v, VIRTIO_PCI_COMMON_Q_MSIX, 1 + index, 2);
-	vdrv_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	if (!v->hold_enable)
+		vdrv_set(v, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 	return q;
 }
 

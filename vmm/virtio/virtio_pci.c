@@ -19,9 +19,9 @@
 #include "core/trace.h"
 #include "pci/pcibus.h"
 
-#define VIRTIO_PCI_VENDOR   0x1af4
-#define VIRTIO_PCI_DEV_BASE 0x1040
-#define VIRTIO_PCI_SUBSYS   0x1100
+#define VPCI_VENDOR   0x1af4
+#define VPCI_DEV_BASE 0x1040
+#define VPCI_SUBSYS   0x1100
 
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
@@ -111,7 +111,7 @@ static void bell(struct virtio_dev *vd, unsigned int q, bool on)
 	struct accel *a = vd->pd.dev.plat->accel;
 	struct virtio_queue_pci *qp = &vd->tp.q[q];
 	struct doorbell d = {
-		.addr = vd->tp.bells_gpa + VIRTIO_PCI_NOTIFY + (uint64_t)q * VIRTIO_PCI_NOTIFY_MULT,
+		.addr = vd->tp.bells_gpa + VPCI_NOTIFY + (uint64_t)q * VPCI_NOTIFY_MULT,
 		.any = true,
 		.fd = vd->vq[q].kick_fd,
 	};
@@ -136,7 +136,7 @@ static void bell(struct virtio_dev *vd, unsigned int q, bool on)
 
 void virtio_pci_bells(struct virtio_dev *vd)
 {
-	const struct pcidev_bar *b = &vd->pd.bar[VIRTIO_PCI_BAR];
+	const struct pcidev_bar *b = &vd->pd.bar[VPCI_BAR];
 	uint64_t gpa = vd->active && b->active ? b->gpa : 0;
 
 	if (gpa == vd->tp.bells_gpa)
@@ -167,7 +167,7 @@ static void bar_enable(struct pcidev *pd, unsigned int bar)
 
 static void trapped_kick(struct virtio_dev *vd, uint64_t off)
 {
-	uint64_t q = off / VIRTIO_PCI_NOTIFY_MULT;
+	uint64_t q = off / VPCI_NOTIFY_MULT;
 
 	if (q >= vd->n_queues || !vd->vq[q].regs.enabled ||
 	    !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK))
@@ -367,12 +367,12 @@ static uint64_t bar_read(struct pcidev *pd, unsigned int bar, uint64_t off, unsi
 	(void)bar;
 	if (off < COMMON_LEN)
 		return common_read(vd, (unsigned int)off, size);
-	if (off == VIRTIO_PCI_ISR)
+	if (off == VPCI_ISR)
 		return isr_read(vd);
-	if (off >= VIRTIO_PCI_DEVICE && off < VIRTIO_PCI_DEVICE + (uint64_t)vd->config_len) {
+	if (off >= VPCI_DEVICE && off < VPCI_DEVICE + (uint64_t)vd->config_len) {
 		if (vd->ops->config_read)
 			vd->ops->config_read(vd);
-		off -= VIRTIO_PCI_DEVICE;
+		off -= VPCI_DEVICE;
 		return get_le(vd->config + off, MIN(size, vd->config_len - (unsigned int)off));
 	}
 	return 0;
@@ -386,12 +386,11 @@ static void bar_write(struct pcidev *pd, unsigned int bar, uint64_t off, uint64_
 	(void)bar;
 	if (off < COMMON_LEN)
 		common_write(vd, (unsigned int)off, val, size);
-	else if (off >= VIRTIO_PCI_NOTIFY && off < VIRTIO_PCI_MSIX_TABLE)
-		trapped_kick(vd, off - VIRTIO_PCI_NOTIFY);
-	else if (off >= VIRTIO_PCI_DEVICE &&
-		 off + size <= VIRTIO_PCI_DEVICE + (uint64_t)vd->config_len &&
+	else if (off >= VPCI_NOTIFY && off < VPCI_MSIX_TABLE)
+		trapped_kick(vd, off - VPCI_NOTIFY);
+	else if (off >= VPCI_DEVICE && off + size <= VPCI_DEVICE + (uint64_t)vd->config_len &&
 		 vd->ops->config_write)
-		vd->ops->config_write(vd, (unsigned int)off - VIRTIO_PCI_DEVICE, val, size);
+		vd->ops->config_write(vd, (unsigned int)off - VPCI_DEVICE, val, size);
 }
 
 /* ---- configuration space --------------------------------------------------------------------- */
@@ -403,9 +402,8 @@ static bool window(struct virtio_dev *vd, uint64_t *ret_off, unsigned int *ret_l
 	uint32_t off = get_le32(cap + offsetof(struct virtio_pci_cap, offset));
 	uint32_t len = get_le32(cap + offsetof(struct virtio_pci_cap, length));
 
-	if (cap[offsetof(struct virtio_pci_cap, bar)] != VIRTIO_PCI_BAR ||
-	    (len != 1 && len != 2 && len != 4) || !IS_ALIGNED(off, len) ||
-	    off >= VIRTIO_PCI_MSIX_TABLE)
+	if (cap[offsetof(struct virtio_pci_cap, bar)] != VPCI_BAR ||
+	    (len != 1 && len != 2 && len != 4) || !IS_ALIGNED(off, len) || off >= VPCI_MSIX_TABLE)
 		return false;
 	*ret_off = off;
 	*ret_len = len;
@@ -425,7 +423,7 @@ static void cfg_read_hook(struct pcidev *pd, unsigned int off, unsigned int size
 
 	(void)size;
 	if (vd->tp.cfg_cap && off == data && window(vd, &at, &len))
-		pcicfg_put(&pd->cfg, data, 4, bar_read(pd, VIRTIO_PCI_BAR, at, len) & ones(len));
+		pcicfg_put(&pd->cfg, data, 4, bar_read(pd, VPCI_BAR, at, len) & ones(len));
 }
 
 static void cfg_written(struct pcidev *pd, unsigned int off, unsigned int size)
@@ -436,7 +434,7 @@ static void cfg_written(struct pcidev *pd, unsigned int off, unsigned int size)
 
 	(void)size;
 	if (vd->tp.cfg_cap && off == data && window(vd, &at, &len))
-		bar_write(pd, VIRTIO_PCI_BAR, at, pcicfg_get(&pd->cfg, data, 4) & ones(len), len);
+		bar_write(pd, VPCI_BAR, at, pcicfg_get(&pd->cfg, data, 4) & ones(len), len);
 	/* COMMAND and power state decide whether it may reach memory. */
 	if (off < PCI_COMMAND + 2 || (off & ~3u) == pd->pm_off + (unsigned int)PCI_PM_CTRL)
 		virtio_update(vd);
@@ -475,28 +473,26 @@ static int add_cap(struct virtio_dev *vd, uint8_t type, uint32_t off, uint32_t l
 	bool open = type == VIRTIO_PCI_CAP_PCI_CFG;
 	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, cap_len), 1, size, 0);
 	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, cfg_type), 1, type, 0);
-	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, bar), 1, VIRTIO_PCI_BAR,
-		   open ? 0xff : 0);
+	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, bar), 1, VPCI_BAR, open ? 0xff : 0);
 	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, offset), 4, off, open ? UINT32_MAX : 0);
 	pcicfg_set(c, at + offsetof(struct virtio_pci_cap, length), 4, len, open ? UINT32_MAX : 0);
 	if (extra)
-		pcicfg_set(c, at + sizeof(struct virtio_pci_cap), 4,
-			   open ? 0 : VIRTIO_PCI_NOTIFY_MULT, open ? UINT32_MAX : 0);
+		pcicfg_set(c, at + sizeof(struct virtio_pci_cap), 4, open ? 0 : VPCI_NOTIFY_MULT,
+			   open ? UINT32_MAX : 0);
 	return r;
 }
 
 static int add_caps(struct virtio_dev *vd, struct verr *reterr)
 {
-	int r = add_cap(vd, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_COMMON, COMMON_LEN, 0, reterr);
+	int r = add_cap(vd, VIRTIO_PCI_CAP_COMMON_CFG, VPCI_COMMON, COMMON_LEN, 0, reterr);
 
 	if (r >= 0)
-		r = add_cap(vd, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_NOTIFY,
-			    vd->n_queues * VIRTIO_PCI_NOTIFY_MULT, 4, reterr);
+		r = add_cap(vd, VIRTIO_PCI_CAP_NOTIFY_CFG, VPCI_NOTIFY,
+			    vd->n_queues * VPCI_NOTIFY_MULT, 4, reterr);
 	if (r >= 0)
-		r = add_cap(vd, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_ISR, 1, 0, reterr);
+		r = add_cap(vd, VIRTIO_PCI_CAP_ISR_CFG, VPCI_ISR, 1, 0, reterr);
 	if (r >= 0 && vd->config_len > 0)
-		r = add_cap(vd, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_DEVICE, vd->config_len, 0,
-			    reterr);
+		r = add_cap(vd, VIRTIO_PCI_CAP_DEVICE_CFG, VPCI_DEVICE, vd->config_len, 0, reterr);
 	if (r >= 0)
 		r = add_cap(vd, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 4, reterr);
 	if (r >= 0)
@@ -566,12 +562,12 @@ int virtio_pci_open(struct virtio_dev *vd, uint32_t class_code, struct verr *ret
 	if (r < 0)
 		return r;
 	pcidev_init(pd, &pci_ops, true, false);
-	pcidev_set_ids(pd, VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEV_BASE + vd->id),
-		       VIRTIO_PCI_VENDOR, VIRTIO_PCI_SUBSYS, class_code, 1);
-	r = pcidev_add_bar(pd, VIRTIO_PCI_BAR, PCIBAR_MEM64, true, VIRTIO_PCI_BAR_SIZE, reterr);
+	pcidev_set_ids(pd, VPCI_VENDOR, (uint16_t)(VPCI_DEV_BASE + vd->id), VPCI_VENDOR,
+		       VPCI_SUBSYS, class_code, 1);
+	r = pcidev_add_bar(pd, VPCI_BAR, PCIBAR_MEM64, true, VPCI_BAR_SIZE, reterr);
 	if (r == 0)
-		r = pcidev_add_msix(pd, 0, vectors, VIRTIO_PCI_BAR, VIRTIO_PCI_MSIX_TABLE,
-				    VIRTIO_PCI_BAR, VIRTIO_PCI_MSIX_PBA, reterr);
+		r = pcidev_add_msix(pd, 0, vectors, VPCI_BAR, VPCI_MSIX_TABLE, VPCI_BAR,
+				    VPCI_MSIX_PBA, reterr);
 	if (r == 0)
 		r = pcidev_add_intx(pd, 1);
 	if (r == 0)

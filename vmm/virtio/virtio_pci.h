@@ -11,15 +11,15 @@ VV_BEGIN_DECLS
 
 /* Where things are in the BAR; drivers find them by the capabilities. */
 enum {
-	VIRTIO_PCI_BAR = 0,
-	VIRTIO_PCI_COMMON = 0x0000,
-	VIRTIO_PCI_ISR = 0x1000,
-	VIRTIO_PCI_DEVICE = 0x2000,
-	VIRTIO_PCI_NOTIFY = 0x3000,
-	VIRTIO_PCI_NOTIFY_MULT = 4,
-	VIRTIO_PCI_MSIX_TABLE = 0x4000, /* up to 2048 entries */
-	VIRTIO_PCI_MSIX_PBA = 0xc000,
-	VIRTIO_PCI_BAR_SIZE = 0x10000,
+	VPCI_BAR = 0,
+	VPCI_COMMON = 0x0000,
+	VPCI_ISR = 0x1000,
+	VPCI_DEVICE = 0x2000,
+	VPCI_NOTIFY = 0x3000,
+	VPCI_NOTIFY_MULT = 4,
+	VPCI_MSIX_TABLE = 0x4000, /* up to 2048 entries */
+	VPCI_MSIX_PBA = 0xc000,
+	VPCI_BAR_SIZE = 0x10000,
 };
 
 /* Function, BAR, capabilities, bus. Called by virtio_realize(). */
