@@ -46,6 +46,8 @@ static const struct prop passthru_props[] = {
 	BAR_PROP(5),
 	PROP_NAMED("x-no-mmap", struct passthru_config, x_no_mmap, PROP_BOOL, "off",
 		   "trap every BAR access (debugging)", ),
+	PROP_NAMED("x-no-resample", struct passthru_config, x_no_resample, PROP_BOOL, "off",
+		   "INTx as on kernels without resampling irqfds (debugging)", ),
 	PROP(struct passthru_config, quirks, PROP_BOOL, "on",
 	     "give the device what it needs beyond the rules"),
 	PROP_NAMED("x-nv-gpudirect-clique", struct passthru_config, clique, PROP_CUSTOM, "off",

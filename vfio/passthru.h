@@ -28,7 +28,7 @@ struct passthru_config {
 	bool rombar;
 	char *romfile;
 	int bar[6]; /* enum bar_mode */
-	bool x_no_mmap;
+	bool x_no_mmap, x_no_resample;
 	bool quirks;
 	uint8_t clique; /* x-nv-gpudirect-clique plus one; 0: none */
 };

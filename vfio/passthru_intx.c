@@ -119,9 +119,11 @@ static int slow_on(struct passthru *p, int why)
 	struct passthru_intx *x = &p->intx;
 
 	if (!x->told)
-		log_warn("%s: INTx goes through user space, which is slow: the interrupt "
-			 "controller can't resample line %u (%s)",
-			 p->vd->name, p->pd.intx.gsi, strerror(-why));
+		log_warn("%s: INTx goes through user space, which is slow: %s", p->vd->name,
+			 why == -ECANCELED    ? "x-no-resample=on"
+			 : why == -EOPNOTSUPP ? "the kernel has no resampling irqfds "
+						"(KVM_CAP_IRQFD_RESAMPLE)"
+					      : strerror(-why));
 	x->told = true;
 	x->slow = true;
 	sys_close_fd(&x->resample_fd);
@@ -163,6 +165,7 @@ void passthru_intx_init(struct passthru *p)
 /* The line first, so that the first interrupt finds it. */
 static int connect_pin(struct passthru *p)
 {
+	const struct passthru_config *cfg = p->pd.dev.cfg;
 	struct passthru_intx *x = &p->intx;
 
 	x->fd = sys_eventfd(0, EFD_NONBLOCK);
@@ -170,7 +173,7 @@ static int connect_pin(struct passthru *p)
 	int r = MIN(MIN(x->fd, x->resample_fd), 0);
 	if (r < 0)
 		return r;
-	int bound = intx_bind(&p->pd.intx, x->fd, x->resample_fd);
+	int bound = cfg->x_no_resample ? -ECANCELED : intx_bind(&p->pd.intx, x->fd, x->resample_fd);
 	if (bound < 0)
 		r = slow_on(p, bound);
 	if (r == 0)

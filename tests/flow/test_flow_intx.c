@@ -299,6 +299,18 @@ static void test_kernel_without_resampling(void **state)
 	}
 }
 
+static void test_one_function_without_resampling_by_its_property(void **state)
+{
+	(void)state;
+	flow_start_with(&zoo_e1000, ",x-no-resample=on", NULL);
+	flow_enable();
+	assert_int_equal(fake_kvm_irqfds(), 0);
+	fake_dev_intx(hw, true);
+	guest_turn(&g);
+	assert_true(fake_kvm_line(guest_gsi(fn)));
+	assert_false(fake_dev_bar_in_slot(hw, 0, 0, 4096));
+}
+
 static void test_without_resampling_messages_are_as_fast_as_ever(void **state)
 {
 	(void)state;
@@ -592,6 +604,7 @@ int main(void)
 		FLOW_TEST(test_messages_enabled_asleep_come_when_awake),
 		FLOW_TEST(test_msi_enabled_asleep_comes_when_awake),
 		FLOW_TEST(test_kernel_without_resampling),
+		FLOW_TEST(test_one_function_without_resampling_by_its_property),
 		FLOW_TEST(test_without_resampling_messages_are_as_fast_as_ever),
 		FLOW_TEST(test_reset_while_an_unresampled_interrupt_is_pending),
 		FLOW_TEST(test_function_with_msi_only),

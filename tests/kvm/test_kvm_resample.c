@@ -58,6 +58,15 @@ static void set_line(struct fix *f, unsigned int pin, bool level)
 	pthread_mutex_unlock(&f->lock);
 }
 
+static uint64_t ended(struct fix *f)
+{
+	uint64_t n = UINT64_MAX;
+	pthread_mutex_lock(&f->lock);
+	assert_int_equal(f->a->irq->ops->line_ended(f->a->irq, PIN, &n), 0);
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
 static bool wait_resample(void)
 {
 	struct pollfd p = { .fd = resample_fd, .events = POLLIN };
@@ -71,6 +80,7 @@ static void test_eoi_resamples_and_a_device_still_up_interrupts_again(void **sta
 	start(&f);
 	rte_write(&f, PIN, VEC_LEVEL | 1 << 15);
 	assert_int_equal(bind_line(&f), 0);
+	assert_int_equal(ended(&f), 0);	     /* counted from here */
 	for (uint32_t i = 1; i <= 50; i++) { /* as VFIO does: unmask at resample, fire again */
 		sys_event_signal(fd);
 		assert_true(fix_wait_count(&f, G_COUNT + 4, i));
@@ -78,6 +88,7 @@ static void test_eoi_resamples_and_a_device_still_up_interrupts_again(void **sta
 	}
 	fix_settle();
 	assert_int_equal(fix_count(&f, G_COUNT + 4), 50);
+	assert_int_equal(ended(&f), 50);
 	assert_false(sys_event_pending(resample_fd));
 	finish(&f);
 }
