@@ -9,7 +9,7 @@
 if in_lab; then
 	mkdir -p "$WORK"
 	check "both given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC" "$LAB_NVME"
-	run_guest vfio-vmm 4608 2 "$LAB_GUEST_KERNEL" "$WORK/both.cpio" "quiet mitigations=off" \
+	run_guest vfio-vmm 4608 2 "$LAB_GUEST_KERNEL" "$WORK/both.cpio" "$GUEST_WORDS" \
 		"$LAB_NIC" "$LAB_NVME" | tr -d '\r' | tee "$WORK/log.txt"
 	check "VMM ended with 0" equal "${PIPESTATUS[0]}" 0
 	check "64 MiB read intact" grep -q '^guest: read 52d012e85fe2b403' "$WORK/log.txt"

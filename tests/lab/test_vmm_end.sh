@@ -14,7 +14,7 @@ start()
 	: >"$WORK/log"
 	"$VV_BUILD/tools/vfio-vmm" --assign "$LAB_NIC" --kernel "$LAB_GUEST_KERNEL" \
 		--initrd "$WORK/net.cpio" --memory 256 --control "$WORK/control" \
-		--cmdline "quiet mitigations=off" </dev/null >"$WORK/log" 2>&1 &
+		--cmdline "$GUEST_WORDS" </dev/null >"$WORK/log" 2>&1 &
 	PID=$!
 	for ((end = SECONDS + 180; SECONDS < end; )); do
 		! grep -q "^guest: traffic" "$WORK/log" || return 0

@@ -60,7 +60,7 @@ if in_lab; then
 	: >"$log"
 	check "e1000e given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC"
 	"$VV_BUILD/tools/vfio-vmm" --assign "$LAB_NIC" --kernel "$LAB_GUEST_KERNEL" \
-		--initrd "$WORK/net.cpio" --memory 256 --cmdline "quiet mitigations=off" \
+		--initrd "$WORK/net.cpio" --memory 256 --cmdline "$GUEST_WORDS" \
 		</dev/null >"$log" 2>&1 &
 	pid=$!
 	watch_quiet $pid "$log"

@@ -14,7 +14,7 @@ field()
 if in_lab; then
 	mkdir -p "$WORK"
 	check "NVMe given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NVME"
-	run_guest vfio-vmm 512 2 "$LAB_GUEST_KERNEL" "$WORK/nvme.cpio" "quiet mitigations=off" "$LAB_NVME" |
+	run_guest vfio-vmm 512 2 "$LAB_GUEST_KERNEL" "$WORK/nvme.cpio" "$GUEST_WORDS" "$LAB_NVME" |
 		tr -d '\r' | tee "$WORK/log.txt"
 	check "VMM ended with 0" equal "${PIPESTATUS[0]}" 0
 	check "64 MiB read intact" [ "$(field read | cut -c1-16)" = 52d012e85fe2b403 ]

@@ -44,7 +44,7 @@ pausing()
 
 	: >"$WORK/out"
 	"$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/stock.cpio" --memory 256 \
-		--cpus 2 --control "$WORK/control" --cmdline "quiet guest.end=wait" </dev/null >"$WORK/out" 2>&1 &
+		--cpus 2 --control "$WORK/control" --cmdline "$GUEST_WORDS guest.end=wait" </dev/null >"$WORK/out" 2>&1 &
 	pid=$!
 	for _ in $(seq 900); do
 		[ "$(ticks)" -lt 2 ] || break
@@ -68,14 +68,14 @@ pausing()
 
 if in_lab; then
 	mkdir -p "$WORK"
-	vmm --cmdline "quiet mitigations=off"
+	vmm --cmdline "$GUEST_WORDS"
 	check "powers off: exit status 0" equal $? 0
 	check "two CPUs" grep -q '^guest: stock .* 2 CPUs' "$WORK/log.txt"
 	check "the guest warns of nothing that the lab does not" guest_warnings "$WORK/log.txt"
-	vmm --cmdline "quiet mitigations=off guest.end=reboot" --reboot exit --accel kvm,kernel-irqchip=split
+	vmm --cmdline "$GUEST_WORDS guest.end=reboot" --reboot exit --accel kvm,kernel-irqchip=split
 	check "--reboot exit: exit status 0" equal $? 0
 	check "split irqchip: the guest ran" grep -q '^guest: rebooting' "$WORK/log.txt"
-	vmm --cmdline "quiet mitigations=off guest.end=crash panic=-1" --reboot exit
+	vmm --cmdline "$GUEST_WORDS guest.end=crash panic=-1" --reboot exit
 	check "a kernel panic with panic=-1 is a reboot" equal $? 0
 	pausing
 	finish
