@@ -69,6 +69,8 @@ static int parse_addr(const char *text, uint8_t *ret, struct verr *reterr)
 	return 0;
 }
 
+#define SLOTS_KEPT 8
+
 static bool slot_empty(const struct pcibus *b, unsigned int dev)
 {
 	for (unsigned int fn = 0; fn < 8; fn++)
@@ -77,9 +79,30 @@ static bool slot_empty(const struct pcibus *b, unsigned int dev)
 	return true;
 }
 
-static int next_free(const struct pcibus *b, uint8_t *ret, struct verr *reterr)
+/* Beside another bridge, as functions of one device: machines have their root ports like that. */
+static bool join_bridge(const struct pcibus *b, uint8_t *ret)
 {
-	unsigned int n = b->only_slot0 ? 1 : 32;
+	for (unsigned int devfn = 0; devfn < ARRAY_SIZE(b->fn); devfn++) {
+		struct pcidev *fn0 = b->fn[devfn & 0xf8];
+		if (b->fn[devfn] != NULL || fn0 == NULL || !pcidev_is_bridge(fn0))
+			continue;
+		fn0->cfg.val[PCI_HEADER_TYPE] |= 0x80;
+		fn0->reset_val[PCI_HEADER_TYPE] |= 0x80;
+		*ret = (uint8_t)devfn;
+		return true;
+	}
+	return false;
+}
+
+static int next_free(const struct pcibus *b, const struct pcidev *pd, uint8_t *ret,
+		     struct verr *reterr)
+{
+	unsigned int n = b->only_slot0 ? 1 : 32, left = 0;
+	for (unsigned int dev = 0; dev < n; dev++)
+		left += slot_empty(b, dev);
+	/* The last slots are for those that need one of their own. */
+	if (!b->only_slot0 && left <= SLOTS_KEPT && pcidev_is_bridge(pd) && join_bridge(b, ret))
+		return 0;
 	for (unsigned int dev = 0; dev < n; dev++) {
 		if (!slot_empty(b, dev))
 			continue;
@@ -110,7 +133,7 @@ static int check_slot(const struct pcibus *b, uint8_t devfn, struct verr *reterr
 int pcibus_add(struct pcibus *b, struct pcidev *pd, const char *addr, struct verr *reterr)
 {
 	uint8_t devfn = 0;
-	int r = addr != NULL ? parse_addr(addr, &devfn, reterr) : next_free(b, &devfn, reterr);
+	int r = addr != NULL ? parse_addr(addr, &devfn, reterr) : next_free(b, pd, &devfn, reterr);
 	if (r == 0)
 		r = check_slot(b, devfn, reterr);
 	if (r < 0)

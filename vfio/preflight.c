@@ -42,10 +42,14 @@ int preflight_run(const struct preflight_request *req, struct preflight *ret)
 	struct preflight p = { .v = NULL };
 	struct preflight_ctx c = { .req = req, .out = &p };
 
+	c.groups = calloc(req->n_bdfs ? req->n_bdfs : 1, sizeof(*c.groups));
+	if (!c.groups)
+		return -ENOMEM;
 	preflight_host(&c);
 	for (unsigned int i = 0; i < req->n_bdfs; i++)
 		preflight_function(&c, i);
 	preflight_limits(&c);
+	free(c.groups);
 
 	if (c.out_of_memory) {
 		preflight_fini(&p);

@@ -199,17 +199,13 @@ static void check_free(struct preflight_ctx *c, unsigned int group)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-/* Whether an earlier function of the request is in the same group. */
-static bool group_done(const struct preflight_ctx *c, const struct hostpci_dev *d)
+/* Whether an earlier function of the request is in the same group; from now on one is. */
+static bool group_done(struct preflight_ctx *c, unsigned int group)
 {
-	for (unsigned int i = 0; i < c->req->n_bdfs; i++) {
-		struct hostpci_dev other;
-		if (bdf_equal(&c->req->bdfs[i], &d->at))
-			return false;
-		if (hostpci_read(&c->req->bdfs[i], &other, NULL) == 0 && other.group == d->group &&
-		    other.header_type == 0)
+	for (unsigned int i = 0; i < c->n_groups; i++)
+		if (c->groups[i] == group)
 			return true;
-	}
+	c->groups[c->n_groups++] = group;
 	return false;
 }
 
@@ -224,7 +220,7 @@ void preflight_group(struct preflight_ctx *c, const struct hostpci_dev *d)
 				bdf_str(&d->at, name));
 		return;
 	}
-	if (group_done(c, d))
+	if (group_done(c, d->group))
 		return;
 	if (!check_type(c, d->group))
 		return;

@@ -14,6 +14,8 @@ VV_BEGIN_DECLS
 struct preflight_ctx {
 	const struct preflight_request *req;
 	struct preflight *out;
+	unsigned int *groups; /* judged already; owned, room for one each function */
+	unsigned int n_groups;
 	bool no_iommu; /* said already: functions without a group are no news */
 	bool out_of_memory;
 };

@@ -61,8 +61,7 @@ int typearg_accel(const char *arg, const struct accel_type **ret_type, void **re
 	const struct type_desc *t = NULL;
 	const char *rest = NULL;
 
-	int r = find((const struct type_desc *const *)accel_types, "accel", arg, &t, &rest,
-		     reterr);
+	int r = find((const struct type_desc *const *)accel_types, "accel", arg, &t, &rest, reterr);
 	if (r == 0)
 		r = configure(t, rest, NULL, ret_cfg, reterr);
 	if (r == 0)

@@ -19,7 +19,7 @@
 
 VV_BEGIN_DECLS
 
-#define GUEST_DEVICES 6
+#define GUEST_DEVICES 64
 
 struct guest_setup {
 	const char *accel;		   /* as for --accel; NULL: "kvm" */

@@ -99,7 +99,7 @@ unsigned int guest_enumerate(struct guest *g, struct guest_fn *ret, unsigned int
 
 struct guest_fn guest_find(struct guest *g, uint16_t vendor, uint16_t device, unsigned int nth)
 {
-	struct guest_fn f[64];
+	struct guest_fn f[256];
 	unsigned int n = MIN(guest_enumerate(g, f, ARRAY_SIZE(f)), (unsigned int)ARRAY_SIZE(f));
 	for (unsigned int i = 0; i < n; i++)
 		if (guest_cfg(f[i], PCI_VENDOR_ID, 4) == ((uint32_t)device << 16 | vendor) &&
