@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "core/log.h"
 
 #define EVENTS                                                                                     \
@@ -317,6 +318,40 @@ static int build(struct rootport *rp, struct verr *reterr)
 	if (r == 0)
 		r = pcidev_add_pm(pd, 0, reterr);
 	return r == 0 ? build_acs(&pd->cfg, reterr) : r;
+}
+
+/* ---- what is plugged in ---------------------------------------------------------------------- */
+
+#define PORT_SPEED PCI_EXP_LNKCAP_SLS_16_0GB
+#define PORT_WIDTH 16u
+#define ATOMICS                                                                                    \
+	(PCI_EXP_DEVCAP2_ATOMIC_COMP32 | PCI_EXP_DEVCAP2_ATOMIC_COMP64 |                           \
+	 PCI_EXP_DEVCAP2_ATOMIC_COMP128)
+
+/* Read-only bits, now and after a reset. */
+static void put_bits(struct pcidev *pd, unsigned int off, uint32_t mask, uint32_t val)
+{
+	unsigned int at = pd->exp_off + off;
+
+	pcicfg_put(&pd->cfg, at, 4, (pcicfg_get(&pd->cfg, at, 4) & ~(uint64_t)mask) | (val & mask));
+	put_le32(pd->reset_val + at, (get_le32(pd->reset_val + at) & ~mask) | (val & mask));
+}
+
+void rootport_show_card(struct pcidev *port, const struct rootport_card *card)
+{
+	const uint32_t link = PCI_EXP_LNKCAP_SLS | PCI_EXP_LNKCAP_MLW;
+	uint32_t cap = PORT_SPEED | PORT_WIDTH << 4, sta = cap;
+
+	if (card != NULL && (card->lnkcap & PCI_EXP_LNKCAP_SLS) != 0 &&
+	    (card->lnkcap & PCI_EXP_LNKCAP_MLW) != 0) {
+		cap = card->lnkcap & link;
+		sta = card->lnksta & link; /* the fields are at the same bits */
+	}
+	put_bits(port, PCI_EXP_LNKCAP, link, cap);
+	put_bits(port, PCI_EXP_LNKCTL, link << 16, sta << 16);
+	/* Bits 1 to n of the speeds vector: all up to the fastest. */
+	put_bits(port, PCI_EXP_LNKCAP2, 0xfe, (2u << (cap & PCI_EXP_LNKCAP_SLS)) - 2);
+	put_bits(port, PCI_EXP_DEVCAP2, ATOMICS, card != NULL ? card->devcap2 : 0);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

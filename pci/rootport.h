@@ -21,4 +21,13 @@ int rootport_request_eject(struct pcidev *port, void (*ejected)(void *opaque), v
 /* The function is gone by force: presence and link down. */
 void rootport_unplugged(struct pcidev *port);
 
+/* What an assigned card makes of the port: PCIe registers as the card physically has them. */
+struct rootport_card {
+	uint32_t lnkcap;  /* its Link Capabilities: speed and width; 0: the port's own stay */
+	uint16_t lnksta;  /* its Link Status */
+	uint32_t devcap2; /* AtomicOps completer bits for Device Capabilities 2 */
+};
+/* NULL: back to the port's own. */
+void rootport_show_card(struct pcidev *port, const struct rootport_card *card);
+
 VV_END_DECLS

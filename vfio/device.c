@@ -25,7 +25,7 @@
 /* linux/vfio.h: vectors an index of vfio-pci can have at most (PCI 3.0 6.8) */
 static const uint32_t irq_max[VFIO_N_IRQS] = { 1, 32, 2048, 1, 1 };
 
-static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reterr)
+static int explain_get_fd(const struct vfio_device *d, bool token, int r, struct verr *reterr)
 {
 	char path[128], driver[64] = "";
 
@@ -50,10 +50,21 @@ static int explain_get_fd(const struct vfio_device *d, int r, struct verr *reter
 	case -EACCES:
 		return verr_set(
 			reterr, r,
-			"%s needs a VF token, which is not supported: VFIO has its physical "
-			"function, too, or virtual functions of it; give those back to their "
-			"host driver (run: vfio-bind --restore)",
+			token ? "%s: this is not its VF token: vf-token= takes the UUID that the "
+				"owner of the physical function chose"
+			      : "%s needs a VF token: VFIO has its physical function, too, or "
+				"virtual functions of it; give vf-token=UUID, or give those back to "
+				"their host driver (run: vfio-bind --restore)",
 			d->name);
+	case -EINVAL:
+		if (token)
+			return verr_set(reterr, r,
+					"%s takes no VF token: its physical function is not VFIO's "
+					"(leave out vf-token=)",
+					d->name);
+		return verr_set(reterr, r,
+				"%s: opening the function (VFIO_GROUP_GET_DEVICE_FD): %s", d->name,
+				strerror(-r));
 	case -EIO:
 		return verr_set(reterr, r,
 				"%s does not wake up (EIO): it may be stuck in D3cold; a "
@@ -94,6 +105,23 @@ static int query_irq(struct vfio_device *d, unsigned int index, struct verr *ret
 	return 0;
 }
 
+/* VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, Linux 6.6. */
+static uint32_t atomic_comp(const struct vfio_device_info *info)
+{
+	struct {
+		struct vfio_info_cap_header header;
+		uint32_t flags;
+	} cap;
+	const void *at = NULL;
+
+	if ((info->flags & VFIO_DEVICE_FLAGS_CAPS) && info->argsz >= sizeof(*info))
+		at = vfio_info_cap(info, info->argsz, info->cap_offset, 5, sizeof(cap));
+	if (!at)
+		return 0;
+	memcpy(&cap, at, sizeof(cap));
+	return cap.flags;
+}
+
 static int query_device(struct vfio_device *d, struct verr *reterr)
 {
 	void *raw;
@@ -107,6 +135,7 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 	d->flags = ((const struct vfio_device_info *)raw)->flags;
 	n_regions = ((const struct vfio_device_info *)raw)->num_regions;
 	n_irqs = ((const struct vfio_device_info *)raw)->num_irqs;
+	d->atomic_comp = atomic_comp(raw);
 	free(raw);
 
 	if (!(d->flags & VFIO_DEVICE_FLAGS_PCI) || n_regions <= VFIO_PCI_CONFIG_REGION_INDEX)
@@ -131,13 +160,16 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 	return 0;
 }
 
-static int open_fd(struct vfio_device *d, struct verr *reterr)
+static int open_fd(struct vfio_device *d, const char *token, struct verr *reterr)
 {
-	char path[128];
+	char path[128], name[BDF_STR_MAX + 64];
+	bool has_token = token && token[0];
 
-	d->fd = sys_ioctl(d->group->fd, VFIO_GROUP_GET_DEVICE_FD, d->name);
+	snprintf(name, sizeof(name), "%s%s%s", d->name, has_token ? " vf_token=" : "",
+		 has_token ? token : "");
+	d->fd = sys_ioctl(d->group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (d->fd < 0)
-		return explain_get_fd(d, d->fd, reterr);
+		return explain_get_fd(d, has_token, d->fd, reterr);
 
 	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", d->name);
 	if (sys_read_text(path, d->reset_method, sizeof(d->reset_method)) < 0)
@@ -145,8 +177,8 @@ static int open_fd(struct vfio_device *d, struct verr *reterr)
 	return query_device(d, reterr);
 }
 
-int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
-		     struct verr *reterr)
+int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const char *token,
+			   struct vfio_device **ret, struct verr *reterr)
 {
 	struct vfio_device *d = calloc(1, sizeof(*d));
 	unsigned int group;
@@ -165,7 +197,7 @@ int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio
 			verr_prefix(reterr, r, "%s", d->name);
 	}
 	if (r == 0)
-		r = open_fd(d, reterr);
+		r = open_fd(d, token, reterr);
 	if (r < 0) {
 		vfio_device_close(d);
 		return r;

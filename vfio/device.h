@@ -53,13 +53,20 @@ struct vfio_device {
 	struct vfio_region region[VFIO_N_REGIONS];
 	struct vfio_region extra[VFIO_N_EXTRA]; /* index VFIO_N_REGIONS on; size 0: absent */
 	struct vfio_irq irq[VFIO_N_IRQS];
+	uint32_t atomic_comp;	   /* VFIO_PCI_ATOMIC_COMP* of the host's root port; 0: unknown */
 	char reset_method[64];	   /* from sysfs reset_method; "" unknown */
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
 };
 
-/* Attaches the function's group to `c`, opens the device, reads all info. */
-int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
-		     struct verr *reterr);
+/* Attaches the function's group to `c`, opens the device, reads all info. `token` is the UUID that
+ * VFIO demands for a function of an SR-IOV family which it has several of; "" or NULL: none. */
+int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const char *token,
+			   struct vfio_device **ret, struct verr *reterr);
+static inline int vfio_device_open(struct vfio_container *c, const struct bdf *at,
+				   struct vfio_device **ret, struct verr *reterr)
+{
+	return vfio_device_open_token(c, at, NULL, ret, reterr);
+}
 /* Closes the fd and drops the group. NULL allowed. */
 void vfio_device_close(struct vfio_device *d);
 

@@ -32,6 +32,10 @@ static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
 		   n == 0 ? "map its pages, trap every access, or leave it out" : "the same",      \
 		   .choices = bar_modes)
 
+#define ID_PROP(name_, field_, help_)                                                              \
+	PROP_NAMED(name_, struct passthru_config, field_, PROP_CUSTOM, "off", help_,               \
+		   .parse = passthru_id_parse, .syntax = "<n>")
+
 static const struct prop passthru_props[] = {
 	PROP_NAMED("host", struct passthru_config, host, PROP_CUSTOM, PROP_REQUIRED,
 		   "host address, e.g. 0000:03:00.0", .parse = bdf_prop_parse, .syntax = "<bdf>"),
@@ -44,6 +48,17 @@ static const struct prop passthru_props[] = {
 	BAR_PROP(3),
 	BAR_PROP(4),
 	BAR_PROP(5),
+	PROP_NAMED("vf-token", struct passthru_config, vf_token, PROP_CUSTOM, NULL,
+		   "UUID that opens a function whose SR-IOV family VFIO has",
+		   .parse = passthru_token_parse, .syntax = "<uuid>"),
+	PROP_NAMED("hide-serial", struct passthru_config, hide_serial, PROP_BOOL, "off",
+		   "leave out the serial number and VPD", ),
+	ID_PROP("x-pci-vendor-id", vendor, "vendor id the guest sees"),
+	ID_PROP("x-pci-device-id", device, "device id the guest sees"),
+	ID_PROP("x-pci-sub-vendor-id", subvendor, "subsystem vendor id the guest sees"),
+	ID_PROP("x-pci-sub-device-id", subdevice, "subsystem id the guest sees"),
+	PROP_NAMED("x-pci-class-code", struct passthru_config, class_code, PROP_CUSTOM, "off",
+		   "class the guest sees, 24 bits", .parse = passthru_class_parse, .syntax = "<n>"),
 	PROP_NAMED("x-no-mmap", struct passthru_config, x_no_mmap, PROP_BOOL, "off",
 		   "trap every BAR access (debugging)", ),
 	PROP_NAMED("x-no-resample", struct passthru_config, x_no_resample, PROP_BOOL, "off",
@@ -285,6 +300,8 @@ static int realize_guest_view(struct passthru *p, struct verr *reterr)
 		r = passthru_win_open(p, reterr);
 	if (r == 0)
 		r = pcidev_attach(&p->pd, reterr);
+	if (r == 0)
+		passthru_port_show(p);
 	return r;
 }
 
@@ -328,6 +345,7 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 
 	passthru_intx_init(p);
 	p->req_fd = p->err_fd = -1;
+	p->seat.vf_token = cfg->vf_token;
 	int r = check_single(p, reterr);
 	if (r == 0)
 		r = vfio_seat_take(&p->seat, d->plat, &cfg->host, reterr);
@@ -377,6 +395,7 @@ static void passthru_unrealize(struct dev *d)
 		if (!p->lost)
 			hw_reset(p, NULL);
 	}
+	passthru_port_forget(p);
 	pcidev_fini(&p->pd);
 	passthru_win_close(p);
 	passthru_rom_free(p);

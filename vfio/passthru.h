@@ -23,6 +23,11 @@ VV_BEGIN_DECLS
 
 extern const struct dev_type vfio_pci_type;
 
+struct passthru_id {
+	bool set;
+	uint32_t id;
+};
+
 struct passthru_config {
 	struct bdf host;
 	bool rombar;
@@ -30,7 +35,10 @@ struct passthru_config {
 	int bar[6]; /* enum bar_mode */
 	bool x_no_mmap, x_no_resample;
 	bool quirks;
-	uint8_t clique; /* x-nv-gpudirect-clique plus one; 0: none */
+	uint8_t clique;	   /* x-nv-gpudirect-clique plus one; 0: none */
+	char vf_token[37]; /* UUID; "": none */
+	bool hide_serial;
+	struct passthru_id vendor, device, subvendor, subdevice, class_code;
 };
 
 /* A directly mapped piece of a BAR: the memory slot and the peer-to-peer DMA map come and go with
@@ -118,6 +126,17 @@ uint64_t passthru_rom_read(struct passthru *p, uint64_t off, unsigned int size);
 void passthru_rom_reset(struct passthru *p);
 void passthru_rom_free(struct passthru *p);
 void passthru_rom_describe(struct passthru *p, FILE *out);
+
+/* --- passthru_ids.c --- */
+/* Property parsers: a struct passthru_id, the same, char[37]. */
+int passthru_id_parse(void *field, const char *text, struct verr *reterr);
+int passthru_class_parse(void *field, const char *text, struct verr *reterr);
+int passthru_token_parse(void *field, const char *text, struct verr *reterr);
+void passthru_ids_apply(struct passthru *p); /* to pd->cfg, whose header is built */
+
+/* --- passthru_port.c: the guest's root port above; nothing if there is none --- */
+void passthru_port_show(struct passthru *p);   /* after attaching */
+void passthru_port_forget(struct passthru *p); /* before detaching */
 
 /* --- passthru_win.c --- */
 /* Reads what the function has, decides what the guest gets (p->plan, p->msix, the BARs). */

@@ -202,13 +202,40 @@ static const struct cap_policy std_policy[] = {
 	{ PCI_CAP_ID_AF, OWN, add_af },
 };
 
-/* ATS, PRI and PASID need a virtual IOMMU; SR-IOV, ARI, ACS, resizable BARs and L1 substates
- * concern the host's fabric: hidden, by not being here. */
+/* PCIe 6.0 7.8.6: the size a BAR has now is the one it can have. Drivers that look for the
+ * capability learn that there is nothing to gain, and the host's resources stay as they are. */
+static int add_rebar(struct passthru *p, const struct pcicap *cap, unsigned int len,
+		     struct verr *reterr)
+{
+	(void)reterr;
+	for (unsigned int i = PCI_REBAR_CAP; i + 8 <= len; i += 8) {
+		uint32_t ctrl = hw_dword(p, cap->off + i + 4);
+		uint32_t size = (ctrl & PCI_REBAR_CTRL_BAR_SIZE) >> PCI_REBAR_CTRL_BAR_SHIFT;
+
+		/* Sizes from 2^20 on: 28 bits from bit 4 of the capability, then from bit 16 of the
+		 * control register. */
+		pcicfg_set(&p->pd.cfg, cap->off + i, 4, size < 28 ? BIT32(size + 4) : 0, 0);
+		pcicfg_set(&p->pd.cfg, cap->off + i + 4, 4,
+			   (ctrl & 0xffff) | (size >= 28 && size < 44 ? BIT32(size - 12) : 0), 0);
+	}
+	return 0;
+}
+
+/* ATS, PRI and PASID need a virtual IOMMU; SR-IOV, ARI, ACS and L1 substates concern the host's
+ * fabric: hidden, by not being here. */
 static const struct cap_policy ext_policy[] = {
-	{ PCI_EXT_CAP_ID_ERR, PASS, NULL },   { PCI_EXT_CAP_ID_DSN, FROZEN, NULL },
-	{ PCI_EXT_CAP_ID_PWR, FROZEN, NULL }, { PCI_EXT_CAP_ID_VNDR, PASS, NULL },
-	{ PCI_EXT_CAP_ID_LTR, FROZEN, NULL }, { PCI_EXT_CAP_ID_DVSEC, PASS, NULL },
+	{ PCI_EXT_CAP_ID_ERR, PASS, NULL },	  { PCI_EXT_CAP_ID_DSN, FROZEN, NULL },
+	{ PCI_EXT_CAP_ID_PWR, FROZEN, NULL },	  { PCI_EXT_CAP_ID_VNDR, PASS, NULL },
+	{ PCI_EXT_CAP_ID_LTR, FROZEN, NULL },	  { PCI_EXT_CAP_ID_DVSEC, PASS, NULL },
+	{ PCI_EXT_CAP_ID_REBAR, OWN, add_rebar },
 };
+
+static bool user_hides(const struct passthru *p, uint16_t vpd_or_dsn, uint16_t id)
+{
+	const struct passthru_config *cfg = p->pd.dev.cfg;
+
+	return cfg->hide_serial && id == vpd_or_dsn;
+}
 
 static const struct cap_policy *policy_of(const struct cap_policy *t, size_t n, uint16_t id)
 {
@@ -262,8 +289,8 @@ static int build_cap(void *ctx, const struct pcicap *cap)
 	unsigned int len = clip(b, cap->off, full);
 	int r = 0;
 
-	if (!pol || pol->policy == HIDE || len < 2 || cap->off + len > 256 ||
-	    (pol->policy == OWN && !own_fits(p, cap, full, len))) {
+	if (!pol || pol->policy == HIDE || user_hides(p, PCI_CAP_ID_VPD, cap->id) || len < 2 ||
+	    cap->off + len > 256 || (pol->policy == OWN && !own_fits(p, cap, full, len))) {
 		log_debug("%s: capability %#x at %#x hidden", p->vd->name, cap->id, cap->off);
 		return 0;
 	}
@@ -293,6 +320,10 @@ static unsigned int ext_len(struct passthru *p, const struct pcicap *cap)
 		return 16;
 	case PCI_EXT_CAP_ID_LTR:
 		return 8;
+	case PCI_EXT_CAP_ID_REBAR:
+		return PCI_REBAR_CAP +
+		       8 * ((hw_dword(p, cap->off + PCI_REBAR_CTRL) & PCI_REBAR_CTRL_NBAR_MASK) >>
+			    PCI_REBAR_CTRL_NBAR_SHIFT);
 	case PCI_EXT_CAP_ID_VNDR:
 	case PCI_EXT_CAP_ID_DVSEC:
 		return hw_dword(p, cap->off + 4u) >> 20;
@@ -308,12 +339,15 @@ static int build_ext(void *ctx, const struct pcicap *cap)
 	const struct cap_policy *pol = policy_of(ext_policy, ARRAY_SIZE(ext_policy), cap->id);
 	unsigned int len = clip(b, cap->off, ext_len(p, cap));
 
-	if (!pol || len < 8 || cap->off + len > PCICFG_SIZE || b->n_kept == ARRAY_SIZE(b->kept)) {
+	if (!pol || user_hides(p, PCI_EXT_CAP_ID_DSN, cap->id) || len < 8 ||
+	    cap->off + len > PCICFG_SIZE || b->n_kept == ARRAY_SIZE(b->kept)) {
 		log_debug("%s: extended capability %#x at %#x hidden", p->vd->name, cap->id,
 			  cap->off);
 		return 0;
 	}
-	if (pol->policy == FROZEN)
+	if (pol->policy == OWN)
+		pol->add(p, cap, len, b->reterr);
+	else if (pol->policy == FROZEN)
 		add_frozen(p, cap->off + 4u, len - 4);
 	else
 		pass_range(p, cap->off + 4u, len - 4);
@@ -363,6 +397,7 @@ static void build_header(struct passthru *p)
 	if (p->vd->irq[VFIO_PCI_INTX_IRQ_INDEX].count && pin >= 1 && pin <= 4)
 		pcidev_add_intx(&p->pd, pin);
 	pcicfg_put(c, PCI_MIN_GNT, 2, vfio_cfg_read(p->vd, PCI_MIN_GNT, 2));
+	passthru_ids_apply(p);
 }
 
 int passthru_cfg_build(struct passthru *p, struct verr *reterr)

@@ -98,7 +98,7 @@ int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struc
 		}
 	}
 	s->space->devices++;
-	r = vfio_device_open(s->space->c, at, &s->vd, reterr);
+	r = vfio_device_open_token(s->space->c, at, s->vf_token, &s->vd, reterr);
 	if (r == 0 && fresh)
 		r = vfio_dma_start(&fresh->dma, fresh->c, plat->ram, reterr);
 	if (r < 0)

@@ -27,6 +27,7 @@ struct vfio_seat {
 	struct vfio_group *group; /* own reference, so that it outlives the device fd */
 	struct vfio_device *vd;
 	struct accel *accel;
+	const char *vf_token; /* set before it is taken; borrowed; NULL or "": none */
 };
 
 /* Joins an existing space or makes one: group attached, KVM told of it, device opened, guest

@@ -298,7 +298,6 @@ static void test_capabilities_of_the_hosts_fabric_are_hidden(void **state)
 	assert_int_equal(guest_ecap(fn, PCI_EXT_CAP_ID_SRIOV), 0);
 	assert_int_equal(guest_ecap(fn, PCI_EXT_CAP_ID_ARI), 0);
 	assert_int_equal(guest_ecap(fn, PCI_EXT_CAP_ID_ATS), 0);
-	assert_int_equal(guest_ecap(fn, PCI_EXT_CAP_ID_REBAR), 0);
 	assert_int_equal(guest_ecap(fn, PCI_EXT_CAP_ID_PASID), 0);
 	assert_int_not_equal(guest_ecap(fn, PCI_EXT_CAP_ID_ERR), 0);
 	assert_int_not_equal(guest_ecap(fn, PCI_EXT_CAP_ID_DSN), 0);

@@ -231,8 +231,8 @@ static void test_each_reason_why_the_function_does_not_open(void **state)
 	} cases[] = {
 		{ EBUSY, NAME " is in use: another process has the function open" },
 		{ EACCES, NAME
-		  " needs a VF token, which is not supported: VFIO has its physical function, "
-		  "too, or virtual functions of it; give those back to their host driver (run: "
+		  " needs a VF token: VFIO has its physical function, too, or virtual functions "
+		  "of it; give vf-token=UUID, or give those back to their host driver (run: "
 		  "vfio-bind --restore)" },
 		{ EIO,
 		  NAME " does not wake up (EIO): it may be stuck in D3cold; a power cycle of the "
