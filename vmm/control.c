@@ -24,6 +24,7 @@
 #define CONTROL_CLIENTS_MAX 16
 #define CONTROL_LINE_MAX    65536u
 #define CONTROL_OUT_MAX	    (1u << 20) /* unread by a client: it is dropped */
+#define CONTROL_RETRY_NS    UINT64_C(100000000)
 
 struct client {
 	struct loop_fd src;
@@ -40,6 +41,7 @@ struct control {
 	struct loop *loop; /* borrowed */
 	struct machine *m; /* borrowed */
 	struct loop_fd listener;
+	struct loop_timer retry; /* no fd or memory for a client: it waits in the backlog */
 	struct loop_job reap;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct list clients;
@@ -331,14 +333,25 @@ static bool peer_allowed(int fd)
 	return cred.uid == 0 || cred.uid == geteuid();
 }
 
+static void listener_retry(struct loop_timer *t)
+{
+	loop_mod_fd(&container_of(t, struct control, retry)->listener, EPOLLIN);
+}
+
 static void listener_ready(struct loop_fd *src, uint32_t events)
 {
 	struct control *c = container_of(src, struct control, listener);
 
 	(void)events;
 	int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		/* The listener stays ready: without a pause the loop would spin. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			loop_mod_fd(src, 0);
+			loop_arm(c->loop, &c->retry, CONTROL_RETRY_NS);
+		}
 		return;
+	}
 	struct client *cl = NULL;
 	if (peer_allowed(fd) && c->n_clients < CONTROL_CLIENTS_MAX)
 		cl = calloc(1, sizeof(*cl));
@@ -435,6 +448,7 @@ int control_open(const char *path, struct machine *m, struct loop *l, struct con
 	c->m = m;
 	c->listener.fd = -1;
 	c->reap.run = reap_run;
+	c->retry.fired = listener_retry;
 	list_init(&c->clients);
 	int r = listen_at(c, path, reterr);
 	if (r < 0) {
@@ -458,6 +472,7 @@ void control_close(struct control *c)
 		c->m->observer_opaque = NULL;
 	}
 	loop_cancel(&c->reap);
+	loop_disarm(&c->retry);
 	list_for_each_safe(cl, tmp, &c->clients, struct client, node)
 		client_free(cl);
 	if (c->listener.fd >= 0) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/sys.h"
 #include "core/trace.h"
 #include "core/type.h"
 #include "pci/pcidev.h"
@@ -327,6 +328,21 @@ static int set_value(struct vmm_opts *o, const struct opt_row *row, const char *
 	return 0;
 }
 
+/* Opening "file:" truncates it: not what is about to be booted. */
+static int check_overwrite(const struct vmm_opts *o, const char *option, const char *path,
+			   struct verr *reterr)
+{
+	const char *file = strncmp(o->serial, "file:", 5) == 0 ? o->serial + 5 : NULL;
+	struct stat a, b;
+
+	if (!file || !path || sys->stat(file, &a) < 0 || sys->stat(path, &b) < 0 ||
+	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return 0;
+	return verr_set(reterr, -EINVAL,
+			"--serial %s would overwrite the file of --%s: choose another one",
+			o->serial, option);
+}
+
 static int finish(struct vmm_opts *o, struct verr *reterr)
 {
 	if (o->initrd && !o->kernel)
@@ -334,6 +350,10 @@ static int finish(struct vmm_opts *o, struct verr *reterr)
 	if (o->cmdline && !o->kernel)
 		return verr_set(reterr, -EINVAL, "--cmdline without --kernel");
 	int r = accel_list_check(o->accel, reterr);
+	if (r == 0)
+		r = check_overwrite(o, "kernel", o->kernel, reterr);
+	if (r == 0)
+		r = check_overwrite(o, "initrd", o->initrd, reterr);
 	if (r == 0)
 		r = typearg_check_machine(o->machine, reterr);
 	for (unsigned int i = 0; i < o->n_backends && r == 0; i++)

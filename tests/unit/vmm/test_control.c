@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -425,6 +427,37 @@ static void test_sixteen_clients_and_not_one_more(void **state)
 			close(fd[i]);
 }
 
+/* accept() that finds no free fd leaves the listener ready: the loop must not spin on it. */
+static void test_no_fd_for_a_client_is_a_wait_and_no_spin(void **state)
+{
+	struct rlimit was, none;
+	struct timespec a, b;
+	int filler[64];
+	size_t n = 0;
+	(void)state;
+	int fd = dial();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)fd; /* every number below is taken */
+	do {
+		assert_true(n < ARRAY_SIZE(filler));
+		filler[n++] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	} while (filler[n - 1] >= 0 && filler[n - 1] < fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	guest_turn(&g);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	assert_int_equal(loop_turn(g.loop, 1000), 0);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	int64_t ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
+	assert_true(ms >= 50 && ms < 900);
+	while (n)
+		close(filler[--n]);
+	ask(fd, "{\"execute\": \"status\"}");
+	assert_says("\"return\"");
+	close(fd);
+}
+
 static void test_clients_are_told_when_a_device_is_lost(void **state)
 {
 	(void)state;
@@ -612,6 +645,7 @@ int main(void)
 		T_(test_client_that_goes_in_the_middle),
 		T_(test_client_that_asks_and_hangs_up),
 		T_(test_sixteen_clients_and_not_one_more),
+		T_(test_no_fd_for_a_client_is_a_wait_and_no_spin),
 		T_(test_clients_are_told_when_a_device_is_lost),
 		T_(test_failed_reset_ends_the_machine),
 		T_(test_event_with_a_cut_character_is_sent),

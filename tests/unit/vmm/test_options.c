@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "core/cc.h"
@@ -155,6 +156,37 @@ static void test_rejects_nonsense_anywhere(void **state)
 	free(out);
 }
 
+static void test_serial_file_is_not_what_is_booted(void **state)
+{
+	char kernel[] = "/tmp/vv-options-XXXXXX", other[64], spec[80];
+	struct vmm_opts o;
+	struct verr err;
+	char *out;
+
+	(void)state;
+	int fd = mkstemp(kernel);
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(other, sizeof(other), "%s.link", kernel);
+	assert_int_equal(link(kernel, other), 0);
+	snprintf(spec, sizeof(spec), "file:%s", other);
+	assert_int_equal(parse(ARGV("--kernel", kernel, "--serial", spec), &o, &out, &err),
+			 OPTIONS_BAD);
+	assert_non_null(strstr(err.msg, "would overwrite the file of --kernel"));
+	free(out);
+	assert_int_equal(
+		parse(ARGV("--kernel", "bz", "--initrd", kernel, "--serial", spec), &o, &out, &err),
+		OPTIONS_BAD);
+	assert_non_null(strstr(err.msg, "would overwrite the file of --initrd"));
+	free(out);
+	unlink(other);
+	assert_int_equal(parse(ARGV("--kernel", kernel, "--serial", spec), &o, &out, &err),
+			 OPTIONS_RUN);
+	options_fini(&o);
+	free(out);
+	unlink(kernel);
+}
+
 static void test_help_fits_a_screen_and_is_asked_for_anywhere(void **state)
 {
 	static char *const asked[][4] = {
@@ -197,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_assign_is_exactly_a_device),
 		cmocka_unit_test(test_wrong_forms_name_the_culprit),
 		cmocka_unit_test(test_rejects_nonsense_anywhere),
+		cmocka_unit_test(test_serial_file_is_not_what_is_booted),
 		cmocka_unit_test(test_help_fits_a_screen_and_is_asked_for_anywhere),
 	};
 
