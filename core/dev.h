@@ -28,8 +28,13 @@ enum platform_event {
 	PLATFORM_POWER_OFF,   /* the guest asked for it */
 	PLATFORM_RESET,	      /* the guest asked for it */
 	PLATFORM_PANIC,	      /* the guest crashed; text says how */
-	PLATFORM_DEVICE_LOST, /* dev is gone or was reclaimed; text says which and why */
+	PLATFORM_DEVICE_LOST, /* dev is gone or was reclaimed, and that is the machine's end; text
+				 says which and why */
 	PLATFORM_QUIT,	      /* the user asked at the console */
+	/* The machine goes on; `dev` is not NULL. */
+	PLATFORM_DEVICE_EJECT, /* dev has to leave: the guest is asked to let go of it first */
+	PLATFORM_DEVICE_GONE,  /* dev can't be used any more: it leaves at once */
+	PLATFORM_DEVICE_ERROR, /* dev had an error and was mended */
 };
 
 /* Everything a device may touch; all borrowed, outliving every device. */
@@ -43,14 +48,15 @@ struct platform {
 	struct backend_set *backends; /* vmm/backend/backends.h; NULL: none */
 	/* Thread safe; acts later, from the loop. `dev` may be NULL, `text` is copied. */
 	void (*event)(void *opaque, enum platform_event ev, struct dev *dev, const char *text);
-	/* A PCIe port with nothing behind it (a root port is made if need be) for a function that
-	 * names no bus; NULL: none to be had, reterr says why. */
+	/* A PCIe port with nothing behind it (a root port is made if need be and not `hot`) for a
+	 * function that names no bus; NULL: none to be had, reterr says why. */
 	struct pcibus *(*port_for)(void *opaque, struct dev *dev, struct verr *reterr);
 	/* A page-aligned range below 4 GiB that nobody else uses and the memory map reserves, for
 	 * what firmware would have left in memory. Before the first start only. NULL: none. */
 	int (*reserve)(void *opaque, uint64_t size, uint64_t *ret_gpa, struct verr *reterr);
 	void *event_opaque; /* for event(), port_for() and reserve() */
 	bool dry_run;	    /* plan only: touch nothing that outlives us */
+	bool hot;	    /* the machine runs: functions come into empty hot-plug slots only */
 };
 
 struct dev_ops {
@@ -89,6 +95,9 @@ struct dev {
 	bool paused;	  /* running, but between dev_pause() and dev_resume() */
 	void *cfg;	  /* type->t.cfg_size bytes, owned; the device's own struct */
 	struct list node; /* the machine's list */
+	/* The machine's own: PLATFORM_DEVICE_* raised and not seen to yet, as BIT32s, and why. */
+	unsigned int raised;
+	char why[192];
 };
 
 /* A device of that type with `cfg` (from props_new, taken over even on failure; may be NULL when

@@ -146,6 +146,14 @@ int pcibus_add(struct pcibus *b, struct pcidev *pd, const char *addr, struct ver
 	return 0;
 }
 
+bool pcibus_empty(const struct pcibus *b)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(b->fn); i++)
+		if (b->fn[i] != NULL)
+			return false;
+	return true;
+}
+
 void pcibus_remove(struct pcidev *pd)
 {
 	struct pcibus *b = pd->bus;

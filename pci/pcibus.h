@@ -49,6 +49,8 @@ struct pcibus *pcibus_find(struct pcibus *root, const char *id);
 int pcibus_add(struct pcibus *b, struct pcidev *pd, const char *addr, struct verr *reterr);
 void pcibus_remove(struct pcidev *pd);
 
+bool pcibus_empty(const struct pcibus *b);
+
 /* Guest accesses by the guest's current bus numbering (bridges' secondary/subordinate registers
  * decide). Absent: all ones, writes vanish. */
 uint32_t pcibus_cfg_read(struct pcibus *root, uint8_t bus, uint8_t devfn, unsigned int off,

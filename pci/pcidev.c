@@ -23,6 +23,8 @@ const struct prop pcidev_common_props[] = {
 	     "slot and function, 04 or 04.1; next free if not given"),
 	PROP(struct pcidev_common, multifunction, PROP_BOOL, "off",
 	     "function 0 says that there are more"),
+	PROP_NAMED("eject-timeout", struct pcidev_common, eject_timeout, PROP_U32, "10",
+		   "seconds for the guest to let go; 0: not asked", .max = 3600),
 	PROP_END,
 };
 
@@ -58,10 +60,15 @@ char *pcidev_str(const struct pcidev *pd, char buf[16])
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static int choose_bus(const struct pcidev *pd, struct pcibus **ret, struct verr *reterr)
+static int choose_bus(struct pcidev *pd, struct pcibus **ret, struct verr *reterr)
 {
-	struct pcibus *root = pd->dev.plat->pci0;
+	const struct platform *plat = pd->dev.plat;
+	struct pcibus *root = plat->pci0;
 	const char *id = pd->common.bus;
+	if (id == NULL && plat->hot && plat->port_for != NULL) {
+		*ret = plat->port_for(plat->event_opaque, &pd->dev, reterr);
+		return *ret != NULL ? 0 : -ENOSPC;
+	}
 	struct pcibus *b = id != NULL ? pcibus_find(root, id) : root;
 	if (b == NULL)
 		return verr_set(reterr, -ENOENT,
@@ -71,14 +78,44 @@ static int choose_bus(const struct pcidev *pd, struct pcibus **ret, struct verr 
 	return 0;
 }
 
+/* While the machine runs, a card comes into an empty slot: no guest looks for it elsewhere. */
+static int check_hot(const struct pcidev *pd, const struct pcibus *b, struct verr *reterr)
+{
+	if (pd->secondary != NULL)
+		return verr_set(reterr, -EINVAL, "a bridge can't be added to a running machine");
+	if (!b->hotplug)
+		return verr_set(reterr, -EINVAL,
+				"PCI bus %s takes nothing while the machine runs: name an empty "
+				"pcie-root-port, or none",
+				b->id);
+	for (unsigned int i = 0; i < ARRAY_SIZE(b->fn); i++)
+		if (b->fn[i] != NULL && b->fn[i]->dev.state == DEV_RUNNING)
+			return verr_set(reterr, -EBUSY, "the slot of %s is taken by %s", b->id,
+					b->fn[i]->dev.id);
+	return 0;
+}
+
+void pcidev_multifunction(struct pcidev *pd)
+{
+	pd->cfg.val[PCI_HEADER_TYPE] |= 0x80;
+	pd->reset_val[PCI_HEADER_TYPE] |= 0x80;
+}
+
+struct pcidev *pcidev_slot(const struct pcidev *pd)
+{
+	return pd->bus != NULL && pd->bus->hotplug ? pd->bus->bridge : NULL;
+}
+
 int pcidev_attach(struct pcidev *pd, struct verr *reterr)
 {
 	struct pcibus *bus = NULL;
 	int r = choose_bus(pd, &bus, reterr);
+	if (r == 0 && pd->dev.plat->hot)
+		r = check_hot(pd, bus, reterr);
 	if (r < 0)
 		return r;
 	if (pd->common.multifunction)
-		pd->cfg.val[PCI_HEADER_TYPE] |= 0x80;
+		pcidev_multifunction(pd);
 	r = pcibus_add(bus, pd, pd->common.addr, reterr);
 	if (r < 0)
 		return r;

@@ -82,8 +82,9 @@ struct pcidev_common {
 	char *bus;  /* id of a bridge, or "pci.0"; NULL: chosen */
 	char *addr; /* "04" or "04.1"; NULL: next free */
 	bool multifunction;
+	uint32_t eject_timeout; /* seconds a guest has to let go of it; 0: it is not asked */
 };
-extern const struct prop pcidev_common_props[]; /* id, bus, addr, multifunction */
+extern const struct prop pcidev_common_props[]; /* id, bus, addr, multifunction, eject-timeout */
 
 struct pcidev {
 	struct dev dev;		     /* first member of the embedding struct's base */
@@ -145,6 +146,10 @@ int pcidev_add_exp(struct pcidev *pd, unsigned int off, unsigned int type, bool 
  * common's strings, and may be called twice. */
 int pcidev_attach(struct pcidev *pd, struct verr *reterr);
 void pcidev_fini(struct pcidev *pd);
+/* Function 0 says that there are more, now and after a reset. */
+void pcidev_multifunction(struct pcidev *pd);
+/* The root port whose hot-plug slot it is in; NULL: it is in none. */
+struct pcidev *pcidev_slot(const struct pcidev *pd);
 /* Power-on state: windows dropped, MSI/MSI-X off, cfg.val restored, BARs to their placed
  * addresses and COMMAND as after placement iff `placed`. */
 void pcidev_reset(struct pcidev *pd, bool placed);

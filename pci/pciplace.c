@@ -120,14 +120,6 @@ static int collect(const struct plan *p, struct pcibus *b, enum pci_win win, str
 	return 0;
 }
 
-static bool bus_empty(const struct pcibus *b)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(b->fn); i++)
-		if (b->fn[i] != NULL)
-			return false;
-	return true;
-}
-
 static struct room spare(const struct plan *p, enum pci_win win)
 {
 	if (win == PCI_WIN_MEM)
@@ -141,7 +133,7 @@ static struct room spare(const struct plan *p, enum pci_win win)
  * multiple of the widest alignment. */
 static int measure(const struct plan *p, struct pcibus *b, enum pci_win win, struct room *ret)
 {
-	if (b->hotplug && bus_empty(b)) {
+	if (b->hotplug && pcibus_empty(b)) {
 		*ret = spare(p, win);
 		return 0;
 	}

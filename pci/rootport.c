@@ -57,11 +57,7 @@ static void set_reg(struct rootport *rp, unsigned int off, unsigned int clear, u
 
 static bool occupied(const struct rootport *rp)
 {
-	const struct pcibus *b = rp->pd.secondary;
-	for (unsigned int i = 0; i < ARRAY_SIZE(b->fn); i++)
-		if (b->fn[i] != NULL)
-			return true;
-	return false;
+	return !pcibus_empty(rp->pd.secondary);
 }
 
 static bool powered(const struct rootport *rp)

@@ -36,9 +36,18 @@ static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
 	PROP_NAMED(name_, struct passthru_config, field_, PROP_CUSTOM, "off", help_,               \
 		   .parse = passthru_id_parse, .syntax = "<n>")
 
+static const char *const request_choices[] = { "eject", "stop", NULL };
+static const char *const error_choices[] = { "stop", "reset", "eject", NULL };
+
 static const struct prop passthru_props[] = {
 	PROP_NAMED("host", struct passthru_config, host, PROP_CUSTOM, PROP_REQUIRED,
 		   "host address, e.g. 0000:03:00.0", .parse = bdf_prop_parse, .syntax = "<bdf>"),
+	PROP(struct passthru_config, group, PROP_BOOL, "off",
+	     "assign every function of its IOMMU group"),
+	PROP_NAMED("on-request", struct passthru_config, on_request, PROP_ENUM, "eject",
+		   "when the host wants it back, or it vanishes", .choices = request_choices),
+	PROP_NAMED("on-error", struct passthru_config, on_error, PROP_ENUM, "stop",
+		   "when it reports an uncorrectable error", .choices = error_choices),
 	PROP(struct passthru_config, rombar, PROP_BOOL, "on", "expose the expansion ROM"),
 	PROP(struct passthru_config, romfile, PROP_STR, NULL,
 	     "expansion ROM image instead of its own"),
@@ -122,8 +131,6 @@ static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
 		passthru_win_enable(pd, bar);
 }
 
-static void passthru_function_reset(struct pcidev *pd);
-
 static const struct pcidev_ops passthru_pci_ops = {
 	.bar_read = passthru_bar_read,
 	.bar_write = passthru_bar_write,
@@ -138,110 +145,7 @@ static const struct pcidev_ops passthru_pci_ops = {
 	.reset = passthru_function_reset,
 };
 
-/* ---- the host wants it back, or it failed ---------------------------------------------------- */
-
-static void passthru_lose(struct passthru *p, const char *why)
-{
-	if (p->lost)
-		return;
-	p->lost = true;
-	passthru_win_drop(p);
-	dev_event(&p->pd.dev, PLATFORM_DEVICE_LOST, "%s: %s", p->vd->name, why);
-}
-
-static void req_ready(struct loop_fd *src, uint32_t events)
-{
-	struct passthru *p = container_of(src, struct passthru, req);
-
-	(void)events;
-	sys_event_take(p->req_fd);
-	passthru_lose(p, vfio_device_alive(p->vd) ? "the host asks for the device back"
-						  : "the device is gone from the host");
-}
-
-static void err_ready(struct loop_fd *src, uint32_t events)
-{
-	struct passthru *p = container_of(src, struct passthru, err);
-
-	(void)events;
-	sys_event_take(p->err_fd);
-	passthru_lose(p, "the device reported an uncorrectable error");
-}
-
-static int notify_one(struct passthru *p, unsigned int index, int *fd, struct loop_fd *src,
-		      void (*ready)(struct loop_fd *, uint32_t), struct verr *reterr)
-{
-	if (p->vd->irq[index].count == 0)
-		return 0;
-	*fd = sys_eventfd(0, EFD_NONBLOCK);
-	if (*fd < 0) {
-		int r = *fd;
-		*fd = -1;
-		return verr_set(reterr, r, "can't create an eventfd: %s", strerror(-r));
-	}
-	src->fd = *fd;
-	src->events = EPOLLIN;
-	src->ready = ready;
-	int r = loop_add_fd(p->pd.dev.plat->loop, src, reterr);
-	if (r < 0)
-		return r;
-	r = vfio_irqs_set(p->vd, index, 0, fd, 1);
-	return r < 0 ? verr_set(reterr, r, "VFIO refuses the notification interrupt %u: %s", index,
-				strerror(-r))
-		     : 0;
-}
-
-static void notify_off(struct passthru *p)
-{
-	if (p->req_fd >= 0 && p->vd)
-		vfio_irqs_disable(p->vd, VFIO_PCI_REQ_IRQ_INDEX);
-	if (p->err_fd >= 0 && p->vd)
-		vfio_irqs_disable(p->vd, VFIO_PCI_ERR_IRQ_INDEX);
-	loop_del_fd(&p->req);
-	loop_del_fd(&p->err);
-	sys_close_fd(&p->req_fd);
-	sys_close_fd(&p->err_fd);
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
-
-/* No more DMA, then no more interrupts, then nobody who looks at its BARs; only then may they
- * stop decoding, as the kernel takes their mappings away with that. */
-static void quiesce(struct passthru *p)
-{
-	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2);
-
-	vfio_cfg_write(p->vd, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_MASTER, 2);
-	passthru_irq_off(p);
-	pcidev_bars_drop(&p->pd);
-	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
-}
-
-/* A function without a reset method would stay in the low power state its guest left it in. */
-static void wake(struct passthru *p)
-{
-	unsigned int reg = p->pd.pm_off + (unsigned int)PCI_PM_CTRL;
-
-	if (p->pd.pm_off && (vfio_cfg_read(p->vd, reg, 1) & PCI_PM_CTRL_STATE_MASK))
-		vfio_cfg_write(p->vd, reg, 0, 1);
-}
-
-/* The ladder's rungs are the kernel's: it takes the function's best method (FLR, PM, bus) by its
- * own order, shown in reset_method. */
-static int hw_reset(struct passthru *p, struct verr *reterr)
-{
-	quiesce(p);
-	wake(p);
-	if (!(p->vd->flags & VFIO_DEVICE_FLAGS_RESET)) {
-		log_debug("%s: no reset method; its state survives", p->vd->name);
-		return 0;
-	}
-	int r = vfio_device_reset(p->vd, reterr);
-	T(vfio_reset, p->vd->name, p->vd->reset_method, r);
-	if (r == 0)
-		vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
-	return r;
-}
 
 static int find_exp(void *ctx, const struct pcicap *cap)
 {
@@ -249,7 +153,45 @@ static int find_exp(void *ctx, const struct pcicap *cap)
 	return cap->id == PCI_CAP_ID_EXP;
 }
 
-/* The named bus, or a PCIe port of its own for what is PCIe, or the root bus. */
+/* Another function of the same host device that came with this one. */
+static int is_sibling(void *ctx, struct pcidev *pd)
+{
+	struct passthru *p = ctx;
+	const struct bdf *mine = &p->vd->at;
+
+	if (pd->dev.type != &vfio_pci_type || pd->dev.state == DEV_RUNNING)
+		return 0;
+	const struct bdf *its = &passthru_of(pd)->vd->at;
+	if (its->seg != mine->seg || its->bus != mine->bus || its->dev != mine->dev)
+		return 0;
+	p->sibling = pd;
+	return 1;
+}
+
+/* Its own number if that can be had; another only where function 0 is not assigned. */
+static int join_sibling(struct passthru *p, struct verr *reterr)
+{
+	struct pcibus *b = p->sibling->bus;
+	unsigned int first = p->sibling->devfn & 0xf8, fn = p->vd->at.fn;
+	char addr[8];
+
+	for (unsigned int i = 1; i < 8 && b->fn[first + fn]; i++)
+		fn = i;
+	if (b->fn[first + fn] || !b->fn[first])
+		return verr_set(reterr, -EBUSY, "no function of slot %02x on PCI bus %s is free",
+				first >> 3, b->id);
+	snprintf(addr, sizeof(addr), "%02x.%u", first >> 3, fn);
+	p->bus = b;
+	p->pd.common.bus = strdup(b->id);
+	p->pd.common.addr = strdup(addr);
+	if (!p->pd.common.bus || !p->pd.common.addr)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	pcidev_multifunction(b->fn[first]);
+	return 0;
+}
+
+/* The named bus, or the slot that another function of the same device has, or a PCIe port of its
+ * own for what is PCIe (while the machine runs, for everything), or the root bus. */
 static int choose_bus(struct passthru *p, bool pcie, struct verr *reterr)
 {
 	const struct platform *plat = p->pd.dev.plat;
@@ -263,7 +205,9 @@ static int choose_bus(struct passthru *p, bool pcie, struct verr *reterr)
 					common->bus, plat->pci0->id);
 		return 0;
 	}
-	if (!pcie || common->addr || !plat->port_for)
+	if (!common->addr && pcibus_walk(plat->pci0, is_sibling, p))
+		return join_sibling(p, reterr);
+	if ((!pcie && !plat->hot) || common->addr || !plat->port_for)
 		return 0;
 	p->bus = plat->port_for(plat->event_opaque, &p->pd.dev, reterr);
 	if (!p->bus)
@@ -366,9 +310,7 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 	if (r == 0 && p->vd->failed_reads)
 		r = verr_set(reterr, -EIO, "its configuration space can't be read");
 	if (r == 0 && !d->plat->dry_run)
-		r = notify_one(p, VFIO_PCI_REQ_IRQ_INDEX, &p->req_fd, &p->req, req_ready, reterr);
-	if (r == 0 && !d->plat->dry_run)
-		r = notify_one(p, VFIO_PCI_ERR_IRQ_INDEX, &p->err_fd, &p->err, err_ready, reterr);
+		r = passthru_notify_on(p, reterr);
 	if (r < 0)
 		passthru_unrealize(d);
 	return name_host(p, r, reterr);
@@ -380,7 +322,7 @@ static void passthru_stop(struct dev *d)
 
 	if (!p->vd || d->plat->dry_run)
 		return;
-	quiesce(p);
+	passthru_quiesce(p);
 }
 
 static void passthru_unrealize(struct dev *d)
@@ -391,9 +333,9 @@ static void passthru_unrealize(struct dev *d)
 		return;
 	if (!d->plat->dry_run) {
 		passthru_stop(d);
-		notify_off(p);
+		passthru_notify_off(p);
 		if (!p->lost)
-			hw_reset(p, NULL);
+			passthru_hw_reset(p, NULL);
 	}
 	passthru_port_forget(p);
 	pcidev_fini(&p->pd);
@@ -405,26 +347,6 @@ static void passthru_unrealize(struct dev *d)
 	p->used = p->fresh = NULL;
 	vfio_seat_leave(&p->seat);
 	p->vd = NULL;
-}
-
-/* Called from within pcidev_reset(), whoever asks for it: the machine, the guest by FLR, or a
- * bridge above that resets its secondary bus. Windows and MSI are off, decoding is not back yet. */
-static void passthru_function_reset(struct pcidev *pd)
-{
-	struct passthru *p = passthru_of(pd);
-	struct verr err = { 0 };
-
-	if (pd->dev.plat->dry_run || p->lost)
-		return;
-	if (hw_reset(p, &err) < 0)
-		guest_warn("%s", err.msg);
-	if (!vfio_device_alive(p->vd)) {
-		passthru_lose(p, "the device does not answer after its reset");
-		return;
-	}
-	passthru_rom_reset(p);
-	quirks_reset(p);
-	passthru_irq_mode(pd, pd->irq_mode, 0);
 }
 
 static void passthru_reset(struct dev *d)
@@ -439,7 +361,7 @@ static bool passthru_recheck(struct dev *d)
 	if (!p->vd || vfio_device_alive(p->vd))
 		return false;
 	bool any = passthru_win_drop(p);
-	passthru_lose(p, "the device is gone from the host");
+	passthru_lose(p, true, "the device is gone from the host");
 	return any;
 }
 
@@ -449,8 +371,11 @@ static void passthru_describe(struct dev *d, FILE *out)
 							    "request" };
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
 
+	char reset[256];
+
+	passthru_reset_text(p, reset, sizeof(reset));
 	fprintf(out, "  host %s, IOMMU group %u, reset: %s\n", p->vd->name, p->seat.group->id,
-		p->vd->reset_method[0] ? p->vd->reset_method : "no method known");
+		reset);
 	passthru_bars_describe(p, out);
 	passthru_rom_describe(p, out);
 	fprintf(out, "  interrupts:");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // "vfio-pci": a host PCI function handed to the guest. The parts of the device are in
 // passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
-// directly), passthru_win.c (mapping them), passthru_irq.c (interrupt modes, MSI, MSI-X) and
-// passthru_intx.c (the pin).
+// directly), passthru_win.c (mapping them), passthru_irq.c (interrupt modes, MSI, MSI-X),
+// passthru_intx.c (the pin), passthru_reset.c and passthru_life.c (leaving and losing it).
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@
 #include "pci/pcidev.h"
 #include "vfio/device.h"
 #include "vfio/passthru_bar.h"
+#include "vfio/reset.h"
 #include "vfio/space.h"
 
 VV_BEGIN_DECLS
@@ -28,8 +29,13 @@ struct passthru_id {
 	uint32_t id;
 };
 
+enum { PASSTHRU_REQUEST_EJECT, PASSTHRU_REQUEST_STOP };
+enum { PASSTHRU_ERROR_STOP, PASSTHRU_ERROR_RESET, PASSTHRU_ERROR_EJECT };
+
 struct passthru_config {
 	struct bdf host;
+	bool group; /* vmm/assign.c has written the others out already */
+	int on_request, on_error;
 	bool rombar;
 	char *romfile;
 	int bar[6]; /* enum bar_mode */
@@ -80,8 +86,10 @@ struct quirk_set;
 struct passthru {
 	struct pcidev pd; /* first */
 	struct vfio_seat seat;
-	struct vfio_device *vd; /* seat.vd */
-	struct pcibus *bus;	/* where it will sit; borrowed */
+	struct vfio_device *vd;	 /* seat.vd */
+	struct pcibus *bus;	 /* where it will sit; borrowed */
+	struct pcidev *sibling;	 /* while that is chosen; borrowed */
+	struct vfio_reset reset; /* as chosen the last time */
 
 	struct bar_plan plan;
 	struct msix_place msix;	  /* physical, put right by quirks */
@@ -103,7 +111,10 @@ struct passthru {
 
 	struct loop_fd req, err; /* the host wants the device back; it had an error */
 	int req_fd, err_fd;	 /* owned; -1 */
-	bool lost;		 /* reported already */
+	bool lost;		 /* it can't be used any more, which was reported */
+	bool asked;		 /* the host's request was reported */
+	unsigned int mended;	 /* resets after an error, ... */
+	uint64_t mended_since;	 /* ... since then, CLOCK_MONOTONIC seconds */
 };
 
 /* --- passthru_cfg.c --- */
@@ -137,6 +148,23 @@ void passthru_ids_apply(struct passthru *p); /* to pd->cfg, whose header is buil
 /* --- passthru_port.c: the guest's root port above; nothing if there is none --- */
 void passthru_port_show(struct passthru *p);   /* after attaching */
 void passthru_port_forget(struct passthru *p); /* before detaching */
+
+/* --- passthru_reset.c --- */
+/* No DMA, no interrupts, no windows, decoding off. */
+void passthru_quiesce(struct passthru *p);
+/* Quiesced, in D0, reset by the best method there is. -errno: reterr names the method. */
+int passthru_hw_reset(struct passthru *p, struct verr *reterr);
+/* pcidev_ops.reset */
+void passthru_function_reset(struct pcidev *pd);
+/* The method that would be taken now, for people. */
+void passthru_reset_text(struct passthru *p, char *buf, size_t size);
+
+/* --- passthru_life.c: the host wants it back, it had an error, it is gone --- */
+int passthru_notify_on(struct passthru *p, struct verr *reterr);
+void passthru_notify_off(struct passthru *p);
+/* It can't be used any more: reads ones from now on, windows go, the machine is told. `vanished`
+ * or failed. Idempotent. */
+void passthru_lose(struct passthru *p, bool vanished, const char *why);
 
 /* --- passthru_win.c --- */
 /* Reads what the function has, decides what the guest gets (p->plan, p->msix, the BARs). */

@@ -20,6 +20,7 @@
 #include <jansson.h>
 
 #include "core/log.h"
+#include "vmm/control_int.h"
 
 #define CONTROL_CLIENTS_MAX 16
 #define CONTROL_LINE_MAX    65536u
@@ -101,32 +102,18 @@ static void client_send(struct client *cl, json_t *msg)
 	client_flush(cl);
 }
 
-/* A sentence may quote a peer or a path, and be cut within a character: JSON takes UTF-8 only. */
-static json_t *json_text(const char *s)
-{
-	json_t *t = json_string(s);
-	char *ascii = t ? NULL : strdup(s);
-
-	for (char *p = ascii; p && *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	if (ascii)
-		t = json_string(ascii);
-	free(ascii);
-	return t;
-}
-
-static void control_event(void *opaque, const char *event, const char *text)
+static void control_event(void *opaque, const char *event, const char *device, const char *text)
 {
 	struct control *c = opaque;
 	struct timespec ts;
 	struct client *cl;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	json_t *msg =
-		json_pack("{s:s, s:{s:I, s:I}, s:{s:o*}}", "event", event, "timestamp", "seconds",
-			  (json_int_t)ts.tv_sec, "microseconds", (json_int_t)(ts.tv_nsec / 1000),
-			  "data", "reason", text && text[0] ? json_text(text) : NULL);
+	json_t *msg = json_pack("{s:s, s:{s:I, s:I}, s:{s:o*, s:o*}}", "event", event, "timestamp",
+				"seconds", (json_int_t)ts.tv_sec, "microseconds",
+				(json_int_t)(ts.tv_nsec / 1000), "data", "device",
+				device ? control_text(device) : NULL, "reason",
+				text && text[0] ? control_text(text) : NULL);
 	if (!msg)
 		return;
 	list_for_each(cl, &c->clients, struct client, node)
@@ -134,112 +121,7 @@ static void control_event(void *opaque, const char *event, const char *text)
 	json_decref(msg);
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
-
-struct command {
-	const char *name;
-	int (*run)(struct control *c, json_t *ret, struct verr *reterr);
-};
-
-static int cmd_status(struct control *c, json_t *ret, struct verr *reterr)
-{
-	const struct machine *m = c->m;
-	json_t *devs = json_array();
-	const struct dev *d;
-
-	(void)reterr;
-	list_for_each(d, &m->devs, const struct dev, node)
-		if (d->type->user)
-			json_array_append_new(devs, json_pack("{s:o, s:s}", "id", json_text(d->id),
-							      "type", d->type->t.name));
-	json_object_set_new(ret, "state", json_string(machine_state_name(m->state)));
-	json_object_set_new(ret, "cpus", json_integer(m->setup.vcpus));
-	json_object_set_new(ret, "memory", json_integer((json_int_t)m->setup.ram_size));
-	json_object_set_new(ret, "accel", json_string(m->accel->name));
-	json_object_set_new(ret, "devices", devs);
-	return 0;
-}
-
-static int cmd_pause(struct control *c, json_t *ret, struct verr *reterr)
-{
-	(void)ret;
-	(void)reterr;
-	machine_pause(c->m);
-	return 0;
-}
-
-static int cmd_resume(struct control *c, json_t *ret, struct verr *reterr)
-{
-	(void)ret;
-	return machine_resume(c->m, reterr);
-}
-
-static int cmd_reset(struct control *c, json_t *ret, struct verr *reterr)
-{
-	(void)ret;
-	return machine_reset(c->m, reterr);
-}
-
-static int cmd_quit(struct control *c, json_t *ret, struct verr *reterr)
-{
-	(void)ret;
-	(void)reterr;
-	machine_quit(c->m, MACHINE_POWERED_OFF, "stopped at the control socket");
-	return 0;
-}
-
-static int cmd_help(struct control *c, json_t *ret, struct verr *reterr);
-
-static const struct command commands[] = {
-	{ "help", cmd_help },	{ "pause", cmd_pause },	  { "quit", cmd_quit },
-	{ "reset", cmd_reset }, { "resume", cmd_resume }, { "status", cmd_status },
-};
-
-static int cmd_help(struct control *c, json_t *ret, struct verr *reterr)
-{
-	json_t *names = json_array();
-
-	(void)c;
-	(void)reterr;
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		json_array_append_new(names, json_string(commands[i].name));
-	json_object_set_new(ret, "commands", names);
-	return 0;
-}
-
-static json_t *make_error(const char *class_name, const char *desc)
-{
-	return json_pack("{s:{s:s, s:o}}", "error", "class", class_name, "desc", json_text(desc));
-}
-
-static json_t *execute(struct control *c, json_t *request)
-{
-	const char *name = json_string_value(json_object_get(request, "execute"));
-	const json_t *args = json_object_get(request, "arguments");
-	struct verr err = { 0 };
-
-	if (!name)
-		return make_error("GenericError", "a command is {\"execute\": \"NAME\"}; "
-						  "{\"execute\": \"help\"} lists the names");
-	if (args && (!json_is_object(args) || json_object_size(args)))
-		return make_error("GenericError", "this command takes no arguments");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, name) != 0)
-			continue;
-		json_t *ret = json_object();
-		if (commands[i].run(c, ret, &err) == 0)
-			return json_pack("{s:o}", "return", ret);
-		json_decref(ret);
-		return make_error("GenericError", err.msg);
-	}
-	const char *names[ARRAY_SIZE(commands)];
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		names[i] = commands[i].name;
-	const char *near = nearest_name(name, names, ARRAY_SIZE(commands));
-	verr_set(&err, -ENOENT, "no command \"%.40s\"%s%s%s", name, near ? "; did you mean \"" : "",
-		 near ? near : "", near ? "\"?" : "");
-	return make_error("CommandNotFound", err.msg);
-}
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void client_line(struct client *cl, const char *line, size_t len)
 {
@@ -252,11 +134,11 @@ static void client_line(struct client *cl, const char *line, size_t len)
 
 		snprintf(why, sizeof(why), "not a JSON object: %.150s",
 			 request ? "something else" : jerr.text);
-		reply = make_error("GenericError", why);
+		reply = control_error("GenericError", why);
 	} else {
 		json_t *id = json_object_get(request, "id");
 
-		reply = execute(cl->c, request);
+		reply = control_execute(cl->c->m, request);
 		if (reply && id)
 			json_object_set(reply, "id", id);
 	}
@@ -294,7 +176,7 @@ static void client_ready(struct loop_fd *src, uint32_t events)
 		cl->n_in -= len + 1;
 	}
 	if (cl->n_in == sizeof(cl->in)) {
-		json_t *e = make_error("GenericError", "line longer than 64 KiB");
+		json_t *e = control_error("GenericError", "line longer than 64 KiB");
 		client_send(cl, e);
 		json_decref(e);
 		client_kill(cl);

@@ -3,7 +3,7 @@
 //   -> {"execute": "status", "arguments": {...}, "id": any}
 //   <- {"return": {...}, "id": any}  or  {"error": {"class": "...", "desc": "..."}, "id": any}
 //   <- {"event": "RESUME", "timestamp": {...}, "data": {...}}   to every client, at any time
-// Commands: status, pause, resume, reset, quit (help lists them). All under the machine lock.
+// Commands are in control_cmd.c; help lists them. All under the machine lock.
 #pragma once
 
 #include "core/cc.h"

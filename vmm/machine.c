@@ -45,10 +45,14 @@ static void set_state(struct machine *m, enum machine_state s, const char *event
 	m->state = s;
 	T(machine_state, machine_state_name(s));
 	if (m->observer && event)
-		m->observer(m->observer_opaque, event, text);
+		m->observer(m->observer_opaque, event, NULL, text);
 }
 
 /* ---- events from devices and vCPUs ----------------------------------------------------------- */
+
+#define DEVICE_EVENTS                                                                              \
+	(BIT32(PLATFORM_DEVICE_LOST) | BIT32(PLATFORM_DEVICE_EJECT) |                              \
+	 BIT32(PLATFORM_DEVICE_GONE) | BIT32(PLATFORM_DEVICE_ERROR))
 
 /* Only a crash and a lost device have something to say, the latter first as in event_run(). */
 static bool event_tells(const struct machine *m, enum platform_event ev)
@@ -62,11 +66,14 @@ static void machine_event(void *opaque, enum platform_event ev, struct dev *dev,
 {
 	struct machine *m = opaque;
 
-	(void)dev;
 	pthread_mutex_lock(&m->event_lock);
 	if (text && event_tells(m, ev))
 		snprintf(m->event_text, sizeof(m->event_text), "%s", text);
 	m->events |= BIT32(ev);
+	if (dev && (BIT32(ev) & DEVICE_EVENTS)) {
+		dev->raised |= BIT32(ev);
+		snprintf(dev->why, sizeof(dev->why), "%s", text ? text : "");
+	}
 	pthread_mutex_unlock(&m->event_lock);
 	loop_defer(m->loop, &m->event_job);
 }
@@ -92,6 +99,8 @@ static void event_run(struct loop_job *job)
 	m->event_text[0] = '\0';
 	pthread_mutex_unlock(&m->event_lock);
 
+	if (events & DEVICE_EVENTS)
+		machine_plug_events(m);
 	if (events & BIT32(PLATFORM_DEVICE_LOST))
 		machine_quit(m, MACHINE_DEVICE_LOST, text);
 	else if (events & BIT32(PLATFORM_PANIC))
@@ -127,6 +136,7 @@ static int init_parts(struct machine *m, struct verr *reterr)
 		.messages = stderr,
 	};
 	backend_set_init(&m->backends, &host);
+	list_init(&m->ejects);
 	m->ram.fd = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->event_lock, NULL);
@@ -217,6 +227,7 @@ void machine_free(struct machine *m)
 	if (m->attached)
 		m->accel->ops->pause(m->accel);
 	machine_lock(m);
+	machine_plug_forget(m);
 	machine_free_devices(m);
 	backend_set_fini(&m->backends);
 	if (m->has_bus)
@@ -282,8 +293,15 @@ static int load_and_start(struct machine *m, struct verr *reterr)
 
 int machine_start(struct machine *m, struct verr *reterr)
 {
+	struct dev *d;
+
 	reset_devices(m);
 	timing_mark(&m->timing, "device reset");
+	list_for_each(d, &m->devs, struct dev, node) {
+		const char *why = machine_unusable(m, d);
+		if (why)
+			return verr_set(reterr, -EIO, "%s %s: %s", d->type->t.name, d->id, why);
+	}
 	return load_and_start(m, reterr);
 }
 
@@ -337,6 +355,8 @@ static int start_over(struct machine *m, struct verr *reterr)
 
 	list_for_each_reverse(d, &m->devs, struct dev, node)
 		dev_stop(d);
+	machine_plug_settle(m);
+	machine_plug_place(m);
 	int r = m->accel->ops->reset(m->accel, reterr);
 	if (r < 0)
 		return r;
@@ -360,7 +380,7 @@ int machine_reset(struct machine *m, struct verr *reterr)
 		return verr_set(reterr, r, "%s", err.msg);
 	}
 	if (m->observer)
-		m->observer(m->observer_opaque, "RESET", NULL);
+		m->observer(m->observer_opaque, "RESET", NULL, NULL);
 	return 0;
 }
 

@@ -103,13 +103,16 @@ struct machine {
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */
 	struct backend_set backends;
-	struct list devs; /* in order of creation */
+	struct list devs;	 /* in order of creation */
+	struct list ejects;	 /* machine_plug.c: slots the guest was asked to let go of */
 	unsigned int next_id, next_port;
 	bool attached, has_bus;
+	bool plugged; /* functions came or went since BARs were placed */
 	enum machine_state state;
 	struct timing timing;
 
-	/* What devices and vCPUs told us, until the loop gets to it; under event_lock. */
+	/* What devices and vCPUs told us, until the loop gets to it; under event_lock, as are
+	 * dev.raised and dev.why. */
 	pthread_mutex_t event_lock;
 	struct loop_job event_job;
 	unsigned int events;	/* mask of BIT32(enum platform_event) */
@@ -117,8 +120,9 @@ struct machine {
 	enum machine_stop stop; /* why it ended */
 	char stop_text[256];
 
-	/* Told of each change of state; may be NULL. For the control socket. */
-	void (*observer)(void *opaque, const char *event, const char *text);
+	/* Told of each change of state; may be NULL. For the control socket. `device`: the id of
+	 * the device it is about, or NULL. */
+	void (*observer)(void *opaque, const char *event, const char *device, const char *text);
 	void *observer_opaque;
 };
 
@@ -152,11 +156,31 @@ struct dev *machine_find_device(struct machine *m, const char *id);
 /* A device that is part of the machine; cfg as for dev_new. */
 int machine_own_device(struct machine *m, const struct dev_type *type, const char *id, void *cfg,
 		       struct dev **ret, struct verr *reterr);
-void machine_free_devices(struct machine *m); /* in reverse order */
+void machine_free_devices(struct machine *m); /* all stopped, then freed, in reverse order */
+void machine_free_device(struct dev *d);
 struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reterr);
 
 /* machine_pc.c: platform.reserve */
 int machine_reserve(void *machine, uint64_t size, uint64_t *ret_gpa, struct verr *reterr);
+
+/* machine_plug.c: devices that come and go while the machine runs or is paused. From the loop, with
+ * the lock held. */
+/* As machine_add_device(), for every function that `arg` means, into empty hot-plug slots: all of
+ * them or none. */
+int machine_plug(struct machine *m, const char *arg, struct verr *reterr);
+/* Asks the guest to let go of the device's slot, with all that is in it; after its eject-timeout
+ * it is taken away. `force`: at once. -ENODEV no such device, -EBUSY asked already, -EINVAL it is
+ * no device that can leave. DEVICE_DELETED tells observers of each device that has left. */
+int machine_unplug(struct machine *m, const char *id, bool force, struct verr *reterr);
+/* Sees to what devices have raised. */
+void machine_plug_events(struct machine *m);
+/* The guest that was asked is no more: what it should have let go of leaves. */
+void machine_plug_settle(struct machine *m);
+void machine_plug_forget(struct machine *m); /* at the end */
+/* Places BARs anew if functions came or went since. */
+void machine_plug_place(struct machine *m);
+/* A device that can't be used as it is: why, or NULL. What it raised counts as seen to. */
+const char *machine_unusable(struct machine *m, struct dev *d);
 
 /* machine_ram.c */
 struct ram_opts {

@@ -62,6 +62,12 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 
 	memset(&common, 0, sizeof(common));
 	int r = typearg_device(arg, &type, &cfg, &common, reterr);
+	if (r == 0 && m->plat.hot && !type->pci) {
+		props_free(&type->t, cfg);
+		r = verr_set(reterr, -EINVAL,
+			     "a %s can't be added to a running machine: it sits in no PCI slot",
+			     type->t.name);
+	}
 	if (r == 0 && common.id && machine_find_device(m, common.id)) {
 		props_free(&type->t, cfg);
 		r = verr_set(reterr, -EEXIST, "two devices with id \"%s\"", common.id);
@@ -100,12 +106,35 @@ int machine_add_backend(struct machine *m, enum backend_kind kind, const char *a
 	return r;
 }
 
+static int free_slot(void *ret, struct pcidev *pd)
+{
+	struct pcibus *b = pd->secondary;
+
+	if (!b || !b->hotplug || !pcibus_empty(b))
+		return 0;
+	*(struct pcibus **)ret = b;
+	return 1;
+}
+
+static struct pcibus *find_slot(struct machine *m, struct verr *reterr)
+{
+	struct pcibus *b = NULL;
+
+	if (!pcibus_walk(&m->pci0, free_slot, &b))
+		verr_set(reterr, -ENOSPC,
+			 "no hot-plug slot is empty: start with one --device pcie-root-port for "
+			 "each device to come, or remove a device first");
+	return b;
+}
+
 struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reterr)
 {
 	struct machine *m = machine;
 	struct dev *port;
 	char id[32];
 
+	if (m->plat.hot)
+		return find_slot(m, reterr);
 	do
 		snprintf(id, sizeof(id), "port%u", m->next_port++);
 	while (machine_find_device(m, id));
@@ -118,11 +147,20 @@ struct pcibus *machine_port_for(void *machine, struct dev *d, struct verr *reter
 	return container_of(port, struct pcidev, dev)->secondary;
 }
 
+void machine_free_device(struct dev *d)
+{
+	list_del(&d->node);
+	dev_free(d);
+}
+
+/* None is at work any more when the first is taken apart: a reset may reach its neighbours. */
 void machine_free_devices(struct machine *m)
 {
-	while (!list_empty(&m->devs)) {
-		struct dev *d = container_of(m->devs.prev, struct dev, node);
-		list_del(&d->node);
-		dev_free(d);
-	}
+	struct dev *d;
+
+	list_for_each_reverse(d, &m->devs, struct dev, node)
+		if (d->state == DEV_RUNNING)
+			dev_stop(d);
+	while (!list_empty(&m->devs))
+		machine_free_device(container_of(m->devs.prev, struct dev, node));
 }

@@ -18,6 +18,7 @@
 #include "vfio/passthru.h"
 #include "vfio/preflight.h"
 #include "vmm/accel_select.h"
+#include "vmm/assign.h"
 #include "vmm/control.h"
 #include "vmm/machine.h"
 #include "vmm/options.h"
@@ -58,19 +59,12 @@ static int assigned(const struct vmm_opts *o, struct bdf *ret, unsigned int *ret
 	unsigned int n = 0;
 	int r = 0;
 
-	for (unsigned int i = 0; i < o->n_devices && r == 0; i++) {
-		const char *host = strstr(o->devices[i], ",host=");
-		char at[32];
-
-		if (strncmp(o->devices[i], "vfio-pci,", 9) != 0 || !host)
-			continue;
-		host += strlen(",host=");
-		snprintf(at, sizeof(at), "%.*s", (int)MIN(strcspn(host, ","), sizeof(at) - 1),
-			 host);
-		r = bdf_parse(at, &ret[n++], reterr);
+	for (unsigned int i = 0; i < o->n_devices && r >= 0; i++) {
+		r = assign_host(o->devices[i], &ret[n], reterr);
+		n += r == 1;
 	}
 	*ret_n = n;
-	return r;
+	return MIN(r, 0);
 }
 
 /* What is known to be wrong is said before anything is touched. */
@@ -178,6 +172,8 @@ static int vmm(struct vmm_opts *o, struct verr *reterr)
 	if (a->runs_guests && !plan && !o->kernel)
 		r = verr_set(reterr, -EINVAL, "--kernel is missing: there is nothing to boot");
 	o->dry_run = plan;
+	if (r == 0)
+		r = assign_expand(o->devices, &o->n_devices, VMM_MAX_DEVICES, reterr);
 	if (r == 0)
 		r = preflight(o, a->runs_guests, reterr);
 	if (r == 0)

@@ -15,8 +15,9 @@
 
 static unsigned int resets;
 
-static void observe(void *opaque, const char *event, const char *text)
+static void observe(void *opaque, const char *event, const char *device, const char *text)
 {
+	(void)device;
 	(void)opaque;
 	(void)text;
 	resets += strcmp(event, "RESET") == 0;

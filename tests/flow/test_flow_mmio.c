@@ -388,7 +388,7 @@ static void test_host_and_guest_agree_modulo_the_bars_size(void **state)
 static void test_vanished_device_reads_ones_and_is_reported(void **state)
 {
 	(void)state;
-	flow_start(&zoo_nvme);
+	flow_start_with(&zoo_nvme, ",on-request=stop", NULL);
 	flow_enable();
 	uint64_t at = bar0();
 	fake_dev_remove(hw);

@@ -12,6 +12,7 @@
 #include "tests/fake/fake_kvm.h"
 #include "tests/guest/guest_int.h"
 #include "vmm/accel_select.h"
+#include "vmm/assign.h"
 #include "vmm/machine_pc.h"
 
 #define PATIENCE_MS 5000
@@ -59,13 +60,21 @@ static int new_machine(struct guest *g, const struct guest_setup *s, struct acce
 
 static int fill_machine(struct guest *g, const struct guest_setup *s, struct verr *reterr)
 {
-	int r = 0;
+	char *args[4 * GUEST_DEVICES];
+	unsigned int n = 0;
+	for (; n < GUEST_DEVICES && s->device[n]; n++) {
+		args[n] = strdup(s->device[n]);
+		if (!args[n])
+			guest_bug("out of memory");
+	}
+	int r = assign_expand(args, &n, ARRAY_SIZE(args), reterr);
 	machine_lock(g->m);
-	for (unsigned int i = 0; i < GUEST_DEVICES && s->device[i] && r == 0; i++)
-		r = machine_add_device(g->m, s->device[i], reterr);
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = machine_add_device(g->m, args[i], reterr);
 	if (r == 0)
 		r = machine_realize(g->m, reterr);
 	machine_unlock(g->m);
+	assign_free(args, n);
 	return r;
 }
 

@@ -64,8 +64,9 @@ static const char *seen[16];
 static char seen_text[256];
 static unsigned int n_seen;
 
-static void observe(void *opaque, const char *event, const char *text)
+static void observe(void *opaque, const char *event, const char *device, const char *text)
 {
+	(void)device;
 	(void)opaque;
 	if (n_seen < ARRAY_SIZE(seen))
 		seen[n_seen++] = event;

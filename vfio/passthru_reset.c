@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reset of an assigned function, whoever asks for it: what has to be still before, which rung of
+// the ladder (vfio/reset.h) may be taken beside the guest's other functions, and what is owed to
+// the guest after.
+
+#define LOG_TAG "vfio/passthru"
+
+#include <errno.h>
+#include <string.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "core/log.h"
+#include "pci/pcibus.h"
+#include "vfio/passthru.h"
+#include "vfio/quirks.h"
+
+/* No more DMA, then no more interrupts, then nobody who looks at its BARs; only then may they
+ * stop decoding, as the kernel takes their mappings away with that. */
+void passthru_quiesce(struct passthru *p)
+{
+	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2);
+
+	vfio_cfg_write(p->vd, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_MASTER, 2);
+	passthru_irq_off(p);
+	pcidev_bars_drop(&p->pd);
+	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
+}
+
+/* A function without a reset method would stay in the low power state its guest left it in. */
+static void wake(struct passthru *p)
+{
+	unsigned int reg = p->pd.pm_off + (unsigned int)PCI_PM_CTRL;
+
+	if (p->pd.pm_off && (vfio_cfg_read(p->vd, reg, 1) & PCI_PM_CTRL_STATE_MASK))
+		vfio_cfg_write(p->vd, reg, 0, 1);
+}
+
+/* ---- reset ----------------------------------------------------------------------------------- */
+
+/* Is it an assigned function that a hot reset of `p` takes along? */
+static bool is_dependent(const struct passthru *p, struct pcidev *pd)
+{
+	if (pd->dev.type != &vfio_pci_type || pd == &p->pd)
+		return false;
+	for (unsigned int i = 0; i < p->reset.n_deps; i++)
+		if (bdf_equal(&p->reset.dep[i], &passthru_of(pd)->vd->at))
+			return true;
+	return false;
+}
+
+/* At work, and not in the slot that is being reset with this one. */
+static int is_disturbed(void *ctx, struct pcidev *pd)
+{
+	const struct passthru *p = ctx;
+
+	return is_dependent(p, pd) && pd->dev.state == DEV_RUNNING &&
+	       (pd->bus != p->pd.bus || pd->devfn >> 3 != p->pd.devfn >> 3);
+}
+
+/* Chosen anew each time: functions of the same bus may have come or gone. */
+static void choose_reset(struct passthru *p, bool all)
+{
+	vfio_reset_choose(p->vd, all, &p->reset);
+	if (!p->reset.hot || !pcibus_walk(p->pd.dev.plat->pci0, is_disturbed, p))
+		return;
+	p->reset.hot = false;
+	snprintf(p->reset.why_not, sizeof(p->reset.why_not),
+		 "it would disturb functions at work in another slot of the guest");
+}
+
+static int shut_windows(void *ctx, struct pcidev *pd)
+{
+	if (is_dependent(ctx, pd))
+		pcidev_bars_drop(pd);
+	return 0;
+}
+
+static int open_windows(void *ctx, struct pcidev *pd)
+{
+	if (is_dependent(ctx, pd))
+		pcidev_bars_update(pd);
+	return 0;
+}
+
+/* Who is taken along loses its BARs' mappings, too, for the moment. */
+static int run_reset(struct passthru *p, struct verr *reterr)
+{
+	struct pcibus *root = p->pd.dev.plat->pci0;
+
+	if (p->reset.hot)
+		pcibus_walk(root, shut_windows, p);
+	int r = vfio_reset_run(p->vd, &p->reset, reterr);
+	if (p->reset.hot)
+		pcibus_walk(root, open_windows, p);
+	return r;
+}
+
+int passthru_hw_reset(struct passthru *p, struct verr *reterr)
+{
+	struct verr err = { 0 };
+
+	passthru_quiesce(p);
+	wake(p);
+	choose_reset(p, false);
+	int r = run_reset(p, &err);
+	if (r == -EOPNOTSUPP) {
+		log_debug("%s: no reset method; its state survives", p->vd->name);
+		return 0;
+	}
+	if (r < 0 && p->reset.function) {
+		log_debug("%s", err.msg);
+		choose_reset(p, true);
+		p->reset.function = false;
+		if (p->reset.hot)
+			r = run_reset(p, NULL);
+	}
+	if (r < 0)
+		return verr_set(reterr, r, "%s", err.msg);
+	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
+	return 0;
+}
+
+void passthru_reset_text(struct passthru *p, char *buf, size_t size)
+{
+	choose_reset(p, false);
+	vfio_reset_text(p->vd, &p->reset, buf, size);
+}
+
+/* Called from within pcidev_reset(), whoever asks for it: the machine, the guest by FLR, or a
+ * bridge above that resets its secondary bus. Windows and MSI are off, decoding is not back yet. */
+void passthru_function_reset(struct pcidev *pd)
+{
+	struct passthru *p = passthru_of(pd);
+	struct verr err = { 0 };
+
+	if (pd->dev.plat->dry_run || p->lost)
+		return;
+	if (passthru_hw_reset(p, &err) < 0)
+		guest_warn("%s", err.msg);
+	if (!vfio_device_alive(p->vd)) {
+		passthru_lose(p, false, "the device does not answer after its reset");
+		return;
+	}
+	passthru_rom_reset(p);
+	quirks_reset(p);
+	passthru_irq_mode(pd, pd->irq_mode, 0);
+}

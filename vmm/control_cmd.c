@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The control socket's commands: each a row of a table, with the arguments it takes. A wrong
+// request is answered with what is wrong with it; the machine is what it was.
+
+#include "vmm/control_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	const char *args; /* the names it takes, "a,b"; NULL: none; "": any */
+	int (*run)(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr);
+};
+
+/* A sentence may quote a peer or a path, and be cut within a character: JSON takes UTF-8 only. */
+json_t *control_text(const char *s)
+{
+	json_t *t = json_string(s);
+	char *ascii = t ? NULL : strdup(s);
+
+	for (char *p = ascii; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	if (ascii)
+		t = json_string(ascii);
+	free(ascii);
+	return t;
+}
+
+json_t *control_error(const char *class_name, const char *desc)
+{
+	return json_pack("{s:{s:s, s:o}}", "error", "class", class_name, "desc",
+			 control_text(desc));
+}
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+static int cmd_status(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	json_t *devs = json_array();
+	const struct dev *d;
+
+	(void)args;
+	(void)reterr;
+	list_for_each(d, &m->devs, const struct dev, node)
+		if (d->type->user)
+			json_array_append_new(devs,
+					      json_pack("{s:o, s:s}", "id", control_text(d->id),
+							"type", d->type->t.name));
+	json_object_set_new(ret, "state", json_string(machine_state_name(m->state)));
+	json_object_set_new(ret, "cpus", json_integer(m->setup.vcpus));
+	json_object_set_new(ret, "memory", json_integer((json_int_t)m->setup.ram_size));
+	json_object_set_new(ret, "accel", json_string(m->accel->name));
+	json_object_set_new(ret, "devices", devs);
+	return 0;
+}
+
+static int cmd_pause(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)args;
+	(void)ret;
+	(void)reterr;
+	machine_pause(m);
+	return 0;
+}
+
+static int cmd_resume(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)args;
+	(void)ret;
+	return machine_resume(m, reterr);
+}
+
+static int cmd_reset(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)args;
+	(void)ret;
+	return machine_reset(m, reterr);
+}
+
+static int cmd_quit(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)args;
+	(void)ret;
+	(void)reterr;
+	machine_quit(m, MACHINE_POWERED_OFF, "stopped at the control socket");
+	return 0;
+}
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+/* "name=value" as --device takes it: a comma is written twice. */
+static int print_prop(FILE *f, const char *name, const json_t *v, struct verr *reterr)
+{
+	const char *s = json_string_value(v);
+
+	if (!*name || strpbrk(name, ",="))
+		return verr_set(reterr, -EINVAL, "\"%.40s\" is no property's name", name);
+	fprintf(f, ",%s=", name);
+	if (json_is_boolean(v))
+		fputs(json_is_true(v) ? "on" : "off", f);
+	else if (json_is_integer(v))
+		fprintf(f, "%lld", (long long)json_integer_value(v));
+	else if (s && strlen(s) == json_string_length(v))
+		for (; *s; s++)
+			fprintf(f, *s == ',' ? ",," : "%c", *s);
+	else
+		return verr_set(reterr, -EINVAL, "\"%.40s\" is no text, number or boolean", name);
+	return 0;
+}
+
+static int device_arg(const json_t *args, char **ret, struct verr *reterr)
+{
+	const char *driver = json_string_value(json_object_get(args, "driver"));
+	char *text = NULL;
+	const char *name;
+	json_t *v;
+	size_t len;
+	int r = 0;
+
+	if (!driver || !*driver || strchr(driver, ','))
+		return verr_set(reterr, -EINVAL,
+				"device_add needs a \"driver\": the type of device");
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	fputs(driver, f);
+	json_object_foreach((json_t *)args, name, v) if (r == 0 && strcmp(name, "driver") != 0) r =
+		print_prop(f, name, v, reterr);
+	if (fclose(f) != 0 && r == 0)
+		r = verr_set(reterr, -ENOMEM, "out of memory");
+	if (r < 0)
+		free(text);
+	else
+		*ret = text;
+	return r;
+}
+
+static int cmd_device_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	char *arg = NULL;
+
+	(void)ret;
+	int r = device_arg(args, &arg, reterr);
+	if (r < 0)
+		return r;
+	r = machine_plug(m, arg, reterr);
+	free(arg);
+	return r;
+}
+
+static int device_id(const json_t *args, const char **ret, struct verr *reterr)
+{
+	*ret = json_string_value(json_object_get(args, "id"));
+	return *ret ? 0 : verr_set(reterr, -EINVAL, "\"id\" is missing: the name of a device");
+}
+
+static int cmd_device_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	const json_t *force = json_object_get(args, "force");
+	const char *id = NULL;
+
+	(void)ret;
+	int r = device_id(args, &id, reterr);
+	if (r == 0 && force && !json_is_boolean(force))
+		r = verr_set(reterr, -EINVAL, "\"force\" is true or false");
+	return r < 0 ? r : machine_unplug(m, id, json_is_true(force), reterr);
+}
+
+/* The lines --dry-run prints of it. */
+static int cmd_query_device(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	const char *id = NULL;
+	char *text = NULL, *rest, *line;
+	size_t len;
+
+	int r = device_id(args, &id, reterr);
+	struct dev *d = r == 0 ? machine_find_device(m, id) : NULL;
+	if (r < 0)
+		return r;
+	if (!d)
+		return verr_set(reterr, -ENODEV, "no device \"%s\" (status lists them)", id);
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return verr_set(reterr, -ENOMEM, "out of memory");
+	if (d->type->ops->describe)
+		d->type->ops->describe(d, f);
+	fclose(f);
+	json_t *about = json_array();
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		json_array_append_new(about, control_text(line + strspn(line, " ")));
+	free(text);
+	json_object_set_new(ret, "id", control_text(d->id));
+	json_object_set_new(ret, "type", json_string(d->type->t.name));
+	json_object_set_new(ret, "about", about);
+	return 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static int cmd_help(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr);
+
+static const struct command commands[] = {
+	{ "device_add", "", cmd_device_add },
+	{ "device_del", "id,force", cmd_device_del },
+	{ "help", NULL, cmd_help },
+	{ "pause", NULL, cmd_pause },
+	{ "query-device", "id", cmd_query_device },
+	{ "quit", NULL, cmd_quit },
+	{ "reset", NULL, cmd_reset },
+	{ "resume", NULL, cmd_resume },
+	{ "status", NULL, cmd_status },
+};
+
+static int cmd_help(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	json_t *names = json_array();
+
+	(void)m;
+	(void)args;
+	(void)reterr;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		json_array_append_new(names, json_string(commands[i].name));
+	json_object_set_new(ret, "commands", names);
+	return 0;
+}
+
+static bool takes(const struct command *c, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = c->args; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (!*p || (strncmp(p, name, n) == 0 && (p[n] == ',' || !p[n])))
+			return true;
+	return false;
+}
+
+static int check_args(const struct command *c, const json_t *args, struct verr *reterr)
+{
+	const char *name;
+	json_t *v;
+
+	if (args && !json_is_object(args))
+		return verr_set(reterr, -EINVAL, "\"arguments\" is an object");
+	if (!c->args && args && json_object_size(args))
+		return verr_set(reterr, -EINVAL, "this command takes no arguments");
+	json_object_foreach((json_t *)args, name, v) if (!takes(c, name)) return verr_set(
+		reterr, -EINVAL, "%s takes no argument \"%.40s\", but: %s", c->name, name, c->args);
+	return 0;
+}
+
+static json_t *unknown(const char *name)
+{
+	const char *names[ARRAY_SIZE(commands)];
+	struct verr err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		names[i] = commands[i].name;
+	const char *near = nearest_name(name, names, ARRAY_SIZE(commands));
+	verr_set(&err, -ENOENT, "no command \"%.40s\"%s%s%s", name, near ? "; did you mean \"" : "",
+		 near ? near : "", near ? "\"?" : "");
+	return control_error("CommandNotFound", err.msg);
+}
+
+json_t *control_execute(struct machine *m, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "execute"));
+	const json_t *args = json_object_get(request, "arguments");
+	struct verr err = { 0 };
+
+	if (!name)
+		return control_error("GenericError", "a command is {\"execute\": \"NAME\"}; "
+						     "{\"execute\": \"help\"} lists the names");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		json_t *ret = json_object();
+		if (check_args(&commands[i], args, &err) == 0 &&
+		    commands[i].run(m, args, ret, &err) == 0)
+			return json_pack("{s:o}", "return", ret);
+		json_decref(ret);
+		return control_error(err.code == -ENODEV ? "DeviceNotFound" : "GenericError",
+				     err.msg);
+	}
+	return unknown(name);
+}
