@@ -290,3 +290,10 @@ bool vfio_device_alive(const struct vfio_device *d)
 		return vendor >= 0;
 	}
 }
+
+bool vfio_device_listed(const struct vfio_device *d)
+{
+	int vendor = hostpci_vendor_now(&d->at);
+
+	return vendor != -ENOENT && vendor != -ENODEV;
+}

@@ -140,7 +140,10 @@ void passthru_function_reset(struct pcidev *pd)
 	if (passthru_hw_reset(p, &err) < 0)
 		guest_warn("%s", err.msg);
 	if (!vfio_device_alive(p->vd)) {
-		passthru_lose(p, false, "the device does not answer after its reset");
+		if (p->asked || !vfio_device_listed(p->vd))
+			passthru_lose(p, true, "the device is gone from the host");
+		else
+			passthru_lose(p, false, "the device does not answer after its reset");
 		return;
 	}
 	passthru_rom_reset(p);
