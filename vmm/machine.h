@@ -103,8 +103,8 @@ struct machine {
 	struct boot_source *boot;
 	struct chardev *console; /* behind the serial port; owned, NULL: none */
 	struct backend_set backends;
-	struct list devs;	 /* in order of creation */
-	struct list ejects;	 /* machine_plug.c: slots the guest was asked to let go of */
+	struct list devs;   /* in order of creation */
+	struct list ejects; /* machine_plug.c: slots the guest was asked to let go of */
 	unsigned int next_id, next_port;
 	bool attached, has_bus;
 	bool plugged; /* functions came or went since BARs were placed */

@@ -242,12 +242,31 @@ again:
 	}
 }
 
+/* It is no reason to end any more, unless another is lost, too. */
+static void forget_lost(struct machine *m)
+{
+	struct dev *d;
+	bool more = false;
+
+	pthread_mutex_lock(&m->event_lock);
+	list_for_each(d, &m->devs, struct dev, node)
+		more |= (d->raised & BIT32(PLATFORM_DEVICE_LOST)) != 0;
+	if (!more) {
+		m->events &= ~BIT32(PLATFORM_DEVICE_LOST);
+		m->event_text[0] = '\0';
+	}
+	pthread_mutex_unlock(&m->event_lock);
+}
+
 const char *machine_unusable(struct machine *m, struct dev *d)
 {
 	char why[sizeof(d->why)];
 	const unsigned int bad = BIT32(PLATFORM_DEVICE_LOST) | BIT32(PLATFORM_DEVICE_GONE);
 
-	return take_raised(m, d, why, sizeof(why)) & bad ? d->why : NULL;
+	unsigned int raised = take_raised(m, d, why, sizeof(why)) & bad;
+	if (raised & BIT32(PLATFORM_DEVICE_LOST))
+		forget_lost(m);
+	return raised ? d->why : NULL;
 }
 
 void machine_plug_settle(struct machine *m)
