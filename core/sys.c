@@ -221,7 +221,8 @@ void sys_close_fd(int *fd)
 	*fd = -1;
 }
 
-ssize_t sys_read_text(const char *path, char *buf, size_t size)
+/* `once`: the first read has it all. */
+static ssize_t read_text(const char *path, char *buf, size_t size, bool once)
 {
 	if (size == 0)
 		return -EINVAL;
@@ -241,6 +242,8 @@ ssize_t sys_read_text(const char *path, char *buf, size_t size)
 			r = -EFBIG;
 			break;
 		}
+		if (once)
+			break;
 	}
 	sys_close(fd);
 	if (r < 0) {
@@ -251,6 +254,16 @@ ssize_t sys_read_text(const char *path, char *buf, size_t size)
 		at--;
 	buf[at] = '\0';
 	return (ssize_t)at;
+}
+
+ssize_t sys_read_text(const char *path, char *buf, size_t size)
+{
+	return read_text(path, buf, size, false);
+}
+
+ssize_t sys_read_attr(const char *path, char *buf, size_t size)
+{
+	return read_text(path, buf, size, true);
 }
 
 int sys_write_text(const char *path, const char *text)

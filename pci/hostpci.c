@@ -65,18 +65,20 @@ static char *dev_path(char *buf, size_t size, const struct bdf *at, const char *
 
 static uint64_t dev_number(const struct bdf *at, const char *file, uint64_t max, uint64_t def)
 {
-	char path[PATH_SIZE];
-	uint64_t v;
-	if (sys_read_u64(dev_path(path, sizeof(path), at, file), &v) < 0 || v > max)
+	char path[PATH_SIZE], text[32], *end;
+	if (sys_read_attr(dev_path(path, sizeof(path), at, file), text, sizeof(text)) < 0 ||
+	    text[0] < '0' || text[0] > '9')
 		return def;
-	return v;
+	errno = 0;
+	uint64_t v = strtoull(text, &end, 0);
+	return errno || *end || v > max ? def : v;
 }
 
 /* "" when there is no such file, or its text does not fit. */
 static void dev_text(const struct bdf *at, const char *file, char *buf, size_t size)
 {
 	char path[PATH_SIZE];
-	if (sys_read_text(dev_path(path, sizeof(path), at, file), buf, size) < 0)
+	if (sys_read_attr(dev_path(path, sizeof(path), at, file), buf, size) < 0)
 		buf[0] = '\0';
 }
 
@@ -139,7 +141,7 @@ bool hostpci_asleep(const struct hostpci_dev *d, char *why, size_t size)
 	/* The kernel resumes the bridge above for a read; those above an awake one are awake. */
 	if (d->has_parent) {
 		dev_path(path, sizeof(path), &d->parent, "power/runtime_status");
-		if (sys_read_text(path, text, sizeof(text)) >= 0 &&
+		if (sys_read_attr(path, text, sizeof(text)) >= 0 &&
 		    strncmp(text, "suspend", 7) == 0) {
 			snprintf(why, size, "%s above it sleeps", bdf_str(&d->parent, name));
 			return true;
@@ -182,25 +184,36 @@ static int read_numa_node(const struct bdf *at)
 	return end == text || n < 0 || n > 65535 ? -1 : (int)n;
 }
 
-static int read_links(const struct bdf *at, struct hostpci_dev *d, struct verr *reterr)
+/* What `uevent` has in one read: "DRIVER=e1000e", "PCI_CLASS=20000", "PCI_ID=8086:10D3",
+ * "PCI_SUBSYS_ID=8086:A01F". False if it isn't all there. */
+static bool read_uevent(const struct bdf *at, struct hostpci_dev *d)
 {
-	char path[PATH_SIZE], name[BDF_STR_MAX];
-	int r = sys_readlink_base(dev_path(path, sizeof(path), at, "driver"), d->driver,
-				  sizeof(d->driver));
-	if (r < 0 && r != -ENOENT)
-		return verr_prefix(reterr, r, "can't tell the driver of %s", bdf_str(at, name));
-	if (r < 0)
-		d->driver[0] = '\0';
-	char target[8]; /* only that it is a link matters: a VF's, to its PF */
-	d->is_vf = sys->readlink(dev_path(path, sizeof(path), at, "physfn"), target,
-				 sizeof(target)) >= 0;
-	d->group = read_group(at);
-	read_parent(at, d);
-	return 0;
+	char text[1024];
+	unsigned int got = 0;
+	dev_text(at, "uevent", text, sizeof(text));
+	for (char *save = NULL, *s = strtok_r(text, "\n", &save); s;
+	     s = strtok_r(NULL, "\n", &save)) {
+		unsigned int a, b;
+		if (sscanf(s, "PCI_ID=%4x:%4x", &a, &b) == 2) {
+			d->vendor = (uint16_t)a;
+			d->device = (uint16_t)b;
+			got |= 1;
+		} else if (sscanf(s, "PCI_SUBSYS_ID=%4x:%4x", &a, &b) == 2) {
+			d->subvendor = (uint16_t)a;
+			d->subdevice = (uint16_t)b;
+			got |= 2;
+		} else if (sscanf(s, "PCI_CLASS=%6x", &a) == 1) {
+			d->class_code = a;
+			got |= 4;
+		} else if (strncmp(s, "DRIVER=", 7) == 0) {
+			snprintf(d->driver, sizeof(d->driver), "%s", s + 7);
+		}
+	}
+	return got == 7;
 }
 
-/* Everything but existence and the driver has a value that stands for "unknown". */
-static int read_dev(const struct bdf *at, struct hostpci_dev *d, struct verr *reterr)
+/* The same, a file each. */
+static int read_ids(const struct bdf *at, struct hostpci_dev *d, struct verr *reterr)
 {
 	char path[PATH_SIZE], name[BDF_STR_MAX];
 	uint64_t v;
@@ -209,14 +222,40 @@ static int read_dev(const struct bdf *at, struct hostpci_dev *d, struct verr *re
 		return -ENODEV;
 	if (r < 0)
 		return verr_prefix(reterr, r, "can't read the vendor id of %s", bdf_str(at, name));
-
-	memset(d, 0, sizeof(*d));
-	d->at = *at;
 	d->vendor = (uint16_t)v;
 	d->device = (uint16_t)dev_number(at, "device", 0xffff, 0xffff);
 	d->subvendor = (uint16_t)dev_number(at, "subsystem_vendor", 0xffff, 0);
 	d->subdevice = (uint16_t)dev_number(at, "subsystem_device", 0xffff, 0);
 	d->class_code = (uint32_t)dev_number(at, "class", 0xffffff, 0);
+	r = sys_readlink_base(dev_path(path, sizeof(path), at, "driver"), d->driver,
+			      sizeof(d->driver));
+	if (r < 0 && r != -ENOENT)
+		return verr_prefix(reterr, r, "can't tell the driver of %s", bdf_str(at, name));
+	if (r < 0)
+		d->driver[0] = '\0';
+	return 0;
+}
+
+static void read_links(const struct bdf *at, struct hostpci_dev *d)
+{
+	char path[PATH_SIZE];
+	char target[8]; /* only that it is a link matters: a VF's, to its PF */
+	d->is_vf = sys->readlink(dev_path(path, sizeof(path), at, "physfn"), target,
+				 sizeof(target)) >= 0;
+	d->group = read_group(at);
+	read_parent(at, d);
+}
+
+/* Everything but existence and the driver has a value that stands for "unknown". */
+static int read_dev(const struct bdf *at, struct hostpci_dev *d, struct verr *reterr)
+{
+	memset(d, 0, sizeof(*d));
+	d->at = *at;
+	if (!read_uevent(at, d)) {
+		int r = read_ids(at, d, reterr);
+		if (r < 0)
+			return r;
+	}
 	d->revision = (uint8_t)dev_number(at, "revision", 0xff, 0);
 	d->boot_vga = dev_number(at, "boot_vga", UINT64_MAX, 0) == 1;
 	d->numa_node = read_numa_node(at);
@@ -227,9 +266,7 @@ static int read_dev(const struct bdf *at, struct hostpci_dev *d, struct verr *re
 	dev_text(at, "driver_override", d->driver_override, sizeof(d->driver_override));
 	if (strcmp(d->driver_override, "(null)") == 0) /* how sysfs prints none */
 		d->driver_override[0] = '\0';
-	r = read_links(at, d, reterr);
-	if (r < 0)
-		return r;
+	read_links(at, d);
 	d->header_type = read_header_type(d);
 	return 0;
 }

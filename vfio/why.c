@@ -24,14 +24,31 @@
 /* --- who ------------------------------------------------------------------------------------- */
 
 struct holder_scan {
-	const char *node;
+	void (*each)(void *opaque, const char *node, const char *who);
+	void *opaque;
 	char pid[16];
 };
+
+static void holder_name(const char *pid, char *buf, size_t size)
+{
+	char path[PATH_SIZE], comm[32];
+
+	hostpci_path(path, sizeof(path), "/proc/%s/comm", pid);
+	if (sys_read_text(path, comm, sizeof(comm)) < 0)
+		snprintf(comm, sizeof(comm), "a process");
+	for (char *c = comm; *c; c++) /* a process names itself as it likes */
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	if (strtol(pid, NULL, 10) == (long)getpid())
+		snprintf(buf, size, "this process itself (pid %s)", pid);
+	else
+		snprintf(buf, size, "%s (pid %s)", comm, pid);
+}
 
 static int holder_each_fd(void *opaque, const char *name)
 {
 	struct holder_scan *s = opaque;
-	char path[PATH_SIZE], target[64];
+	char path[PATH_SIZE], target[64], who[64];
 
 	hostpci_path(path, sizeof(path), "/proc/%s/fd/%s", s->pid, name);
 	ssize_t n = sys->readlink(path, target, sizeof(target) - 1);
@@ -39,7 +56,11 @@ static int holder_each_fd(void *opaque, const char *name)
 	if (n < 0)
 		return 0;
 	target[n] = '\0';
-	return strcmp(target, s->node) == 0;
+	if (strncmp(target, "/dev/vfio/", 10) == 0) {
+		holder_name(s->pid, who, sizeof(who));
+		s->each(s->opaque, target, who);
+	}
+	return 0;
 }
 
 static int holder_each_pid(void *opaque, const char *name)
@@ -52,29 +73,39 @@ static int holder_each_pid(void *opaque, const char *name)
 	snprintf(s->pid, sizeof(s->pid), "%s", name);
 	hostpci_path(path, sizeof(path), "/proc/%s/fd", s->pid);
 	/* A process that ends meanwhile, or another user's, has no readable fds: go on. */
-	return sys->listdir(path, holder_each_fd, s) == 1;
+	sys->listdir(path, holder_each_fd, s);
+	return 0;
+}
+
+void vfio_why_holders(void (*each)(void *opaque, const char *node, const char *who), void *opaque)
+{
+	struct holder_scan s = { .each = each, .opaque = opaque };
+	char path[PATH_SIZE];
+
+	sys->listdir(hostpci_path(path, sizeof(path), "/proc"), holder_each_pid, &s);
+}
+
+struct one_holder {
+	const char *node;
+	char *buf;
+	size_t size;
+};
+
+static void take_holder(void *opaque, const char *node, const char *who)
+{
+	struct one_holder *o = opaque;
+
+	if (o->buf[0] == '\0' && strcmp(node, o->node) == 0)
+		snprintf(o->buf, o->size, "%s", who);
 }
 
 bool vfio_why_holder(const char *node, char *buf, size_t size)
 {
-	struct holder_scan s = { .node = node };
-	char path[PATH_SIZE], comm[32];
+	struct one_holder o = { .node = node, .buf = buf, .size = size };
 
 	buf[0] = '\0';
-	if (sys->listdir(hostpci_path(path, sizeof(path), "/proc"), holder_each_pid, &s) != 1)
-		return false;
-
-	hostpci_path(path, sizeof(path), "/proc/%s/comm", s.pid);
-	if (sys_read_text(path, comm, sizeof(comm)) < 0)
-		snprintf(comm, sizeof(comm), "a process");
-	for (char *c = comm; *c; c++) /* a process names itself as it likes */
-		if (!isprint((unsigned char)*c))
-			*c = '?';
-	if (strtol(s.pid, NULL, 10) == (long)getpid())
-		snprintf(buf, size, "this process itself (pid %s)", s.pid);
-	else
-		snprintf(buf, size, "%s (pid %s)", comm, s.pid);
-	return true;
+	vfio_why_holders(take_holder, &o);
+	return buf[0] != '\0';
 }
 
 /* --- the IOMMU ------------------------------------------------------------------------------- */

@@ -17,6 +17,10 @@ VV_BEGIN_DECLS
  * found (another user's process is invisible without CAP_SYS_PTRACE). */
 bool vfio_why_holder(const char *node, char *buf, size_t size);
 
+/* Calls each(opaque, node, who) for every "/dev/vfio/..." that a process has open, as far as it can
+ * be seen; a node may come more than once. One walk over all processes. */
+void vfio_why_holders(void (*each)(void *opaque, const char *node, const char *who), void *opaque);
+
 /* Does the host have an IOMMU switched on (any in /sys/class/iommu)? */
 bool vfio_why_has_iommu(void);
 

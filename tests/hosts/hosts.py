@@ -5,6 +5,7 @@
     hosts.py make NAME.host DIR         lay the machine out as a sysfs tree below DIR
     hosts.py test [NAME...]             compare with the golden outputs, validate the JSON
     hosts.py update [NAME...]           write the golden outputs anew
+    hosts.py validate FILE.json         hold a document against the schema
 
 VV_BUILD is the build directory. docs/testing.md describes the format of NAME.host.
 """
@@ -303,7 +304,7 @@ class Host:
 
     def __init__(self, path):
         self.devs, self.groups, self.files, self.links, self.runs = [], {}, {}, {}, []
-        self.iommus, self.modes, self.cut = {}, {}, False
+        self.modes, self.cut, self.no_uevent = {}, False, False
         self.files["/proc/cmdline"] = ""
         context = None
         for n, line in enumerate(open(path, encoding="utf-8"), 1):
@@ -376,6 +377,10 @@ class Host:
 
     def top_unprivileged(self):
         self.cut = True
+
+    def top_no_uevent(self):
+        """As if `uevent` could not be read: its facts come from a file each."""
+        self.no_uevent = True
 
     def top_run(self, *args):
         self.runs.append(args)
@@ -467,6 +472,11 @@ class Host:
         put(base + "class", f"{d.cls:#08x}")
         put(base + "resource", "\n".join("%#018x %#018x %#018x" % r for r in d.resource))
         put(base + "config", bytes(d.cfg[:64 if self.cut else d.size]))
+        driver = f"DRIVER={d.driver}\n" if d.driver and d.driver.isprintable() else ""
+        subsys = [d.files["subsystem_" + x][2:].upper() for x in ("vendor", "device")]
+        if not self.no_uevent and (driver or not d.driver):
+            put(base + "uevent", f"{driver}PCI_CLASS={d.cls:X}\nPCI_ID={d.vendor:04X}:{d.device:04X}\n"
+                f"PCI_SUBSYS_ID={':'.join(subsys)}\nPCI_SLOT_NAME={d.bdf}")
         if "driver_override" not in d.files:
             put(base + "driver_override", "(null)")
         for name, text in d.files.items():
@@ -568,6 +578,13 @@ def main():
         return 0
     if len(sys.argv) >= 2 and sys.argv[1] in ("test", "update"):
         return walk(sys.argv[2:], sys.argv[1] == "update")
+    if len(sys.argv) == 3 and sys.argv[1] == "validate":
+        with open(sys.argv[2], encoding="utf-8") as f:
+            document = json.load(f)
+        valid = validator()
+        errors = [e.message[:200] for e in valid.iter_errors(document)] if valid else []
+        print(*errors, sep="\n", end="\n" if errors else "")
+        return 1 if errors else 0
     print(__doc__, end="")
     return 2
 

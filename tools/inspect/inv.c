@@ -17,7 +17,7 @@ char *inv_fn_text(const struct inv_fn *f, const char *file, char *buf, size_t si
 	char path[INV_PATH], name[BDF_STR_MAX];
 	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf_str(&f->pci.at, name),
 		     file);
-	if (sys_read_text(path, buf, size) < 0)
+	if (sys_read_attr(path, buf, size) < 0)
 		buf[0] = '\0';
 	inv_clean(buf);
 	return buf;

@@ -41,6 +41,10 @@ static unsigned int link_width(const struct inv_fn *f, const char *file)
 static void read_link(const struct inv *inv, struct inv_fn *f)
 {
 	bool there;
+	if (f->pci.is_vf) { /* its PF's is the link */
+		f->pcie = true;
+		return;
+	}
 	if (f->asleep[0]) {
 		f->pcie = inv_fn_has(f, "max_link_speed");
 		return;
@@ -96,6 +100,17 @@ static void read_iommu(struct inv *inv, struct inv_fn *f)
 	}
 }
 
+/* The neighbour before often has the same bridge above, which need not be asked again. */
+static void read_asleep(const struct inv *inv, struct inv_fn *f)
+{
+	const struct inv_fn *before = f > inv->fn ? f - 1 : NULL;
+	if (before && f->parent != INV_NONE && before->parent == f->parent && !before->asleep[0] &&
+	    strcmp(f->pci.power_state, "D3cold") != 0)
+		f->asleep[0] = '\0';
+	else if (!hostpci_asleep(&f->pci, f->asleep, sizeof(f->asleep)))
+		f->asleep[0] = '\0';
+}
+
 static int read_names(struct inv_fn *f)
 {
 	char text[256];
@@ -118,8 +133,7 @@ int inv_fn_read(struct inv *inv, struct inv_fn *f)
 	f->bridge = f->pci.header_type != 0;
 	f->blocks = preflight_blocks(&f->pci);
 	f->is_vfio = preflight_is_vfio_driver(f->pci.driver);
-	if (!hostpci_asleep(&f->pci, f->asleep, sizeof(f->asleep)))
-		f->asleep[0] = '\0';
+	read_asleep(inv, f);
 	read_iommu(inv, f);
 	read_link(inv, f);
 	if (f->bridge) {

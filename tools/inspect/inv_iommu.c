@@ -12,7 +12,6 @@
 
 #include "core/sys.h"
 #include "tools/inspect/inv_int.h"
-#include "vfio/hostproc.h"
 #include "vfio/why.h"
 
 /* --- units ------------------------------------------------------------------------------------ */
@@ -110,9 +109,8 @@ int inv_iommus_read(struct inv *inv)
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
-static int add_reserved(void *opaque, char *line)
+static int add_reserved(struct inv_group *g, const char *line)
 {
-	struct inv_group *g = opaque;
 	struct inv_resv x;
 	if (sscanf(line, "%" SCNx64 " %" SCNx64 " %23s", &x.first, &x.last, x.type) != 3)
 		return 0;
@@ -127,20 +125,42 @@ static int add_reserved(void *opaque, char *line)
 
 static int read_reserved(struct inv_group *g)
 {
-	char path[80];
-	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%" PRIu32 "/reserved_regions",
-		 g->id);
-	int r = hostproc_lines(path, add_reserved, g);
-	g->resv_known = r == 0;
-	return r == -ENOMEM ? r : 0;
+	char path[INV_PATH], text[4096], *save = NULL;
+	hostpci_path(path, sizeof(path), "/sys/kernel/iommu_groups/%" PRIu32 "/reserved_regions",
+		     g->id);
+	g->resv_known = sys_read_attr(path, text, sizeof(text)) >= 0;
+	if (!g->resv_known)
+		return 0;
+	int r = 0;
+	for (char *s = strtok_r(text, "\n", &save); r == 0 && s; s = strtok_r(NULL, "\n", &save))
+		r = add_reserved(g, s);
+	return r;
+}
+
+static char *node_name(const struct inv_group *g, char buf[32])
+{
+	snprintf(buf, 32, "/dev/vfio/%s%" PRIu32, g->no_iommu ? "noiommu-" : "", g->id);
+	return buf;
+}
+
+static void take_holder(void *opaque, const char *node, const char *who)
+{
+	const struct inv *inv = opaque;
+	char name[32];
+	for (unsigned int i = 0; i < inv->n_groups; i++) {
+		struct inv_group *g = &inv->group[i];
+		if (g->has_node && !g->holder[0] && strcmp(node, node_name(g, name)) == 0) {
+			snprintf(g->holder, sizeof(g->holder), "%s", who);
+			inv_clean(g->holder);
+		}
+	}
 }
 
 static void read_node(struct inv_group *g)
 {
 	char path[INV_PATH], node[32];
 	struct stat st;
-	snprintf(node, sizeof(node), "/dev/vfio/%s%" PRIu32, g->no_iommu ? "noiommu-" : "", g->id);
-	hostpci_path(path, sizeof(path), "%s", node);
+	hostpci_path(path, sizeof(path), "%s", node_name(g, node));
 	if (sys->stat(path, &st) < 0)
 		return;
 	g->has_node = true;
@@ -148,9 +168,6 @@ static void read_node(struct inv_group *g)
 	g->node_uid = st.st_uid;
 	g->node_gid = st.st_gid;
 	g->openable = sys->access(path, R_OK | W_OK) == 0;
-	if (!vfio_why_holder(node, g->holder, sizeof(g->holder)))
-		g->holder[0] = '\0';
-	inv_clean(g->holder);
 }
 
 static void judge(const struct inv *inv, struct inv_group *g)
@@ -172,7 +189,7 @@ static int read_group(const struct inv *inv, struct inv_group *g)
 {
 	char path[INV_PATH], text[32];
 	hostpci_path(path, sizeof(path), "/sys/kernel/iommu_groups/%" PRIu32 "/type", g->id);
-	if (sys_read_text(path, g->type, sizeof(g->type)) < 0)
+	if (sys_read_attr(path, g->type, sizeof(g->type)) < 0)
 		g->type[0] = '\0';
 	inv_clean(g->type);
 	hostpci_path(path, sizeof(path), "/sys/kernel/iommu_groups/%" PRIu32 "/name", g->id);
@@ -227,5 +244,10 @@ int inv_groups_read(struct inv *inv)
 	int r = collect(inv);
 	for (unsigned int i = 0; r == 0 && i < inv->n_groups; i++)
 		r = read_group(inv, &inv->group[i]);
+	bool nodes = false;
+	for (unsigned int i = 0; i < inv->n_groups; i++)
+		nodes |= inv->group[i].has_node;
+	if (r == 0 && nodes) /* a walk over all processes */
+		vfio_why_holders(take_holder, inv);
 	return r;
 }
