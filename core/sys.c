@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define RETRY(expr)                                                                                \
@@ -212,6 +213,16 @@ void sys_std_fds(void)
 		fd = sys_open("/dev/null", O_RDWR, 0);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	sys_close_fd(&fd);
+}
+
+void sys_max_fds(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r); /* a refusal shows where files run out */
 }
 
 void sys_close_fd(int *fd)

@@ -110,6 +110,8 @@ static inline int sys_ioctl_n(int fd, unsigned long req, unsigned long n)
 /* At the start of a program: /dev/null in place of standard descriptors that are closed. Or the
  * next files opened would get their numbers, and messages be written into a KVM or VFIO fd. */
 void sys_std_fds(void);
+/* The soft limit on open files becomes the hard one: each interrupt vector in use takes a file. */
+void sys_max_fds(void);
 /* Closes and sets -1; a negative fd is nothing to do. */
 void sys_close_fd(int *fd);
 

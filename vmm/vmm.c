@@ -205,6 +205,7 @@ int vmm_main(int argc, char **argv)
 	int status = 0;
 
 	sys_std_fds();
+	sys_max_fds();
 	enum options_result parsed = options_parse(argc, argv, &o, stdout, &err);
 	if (parsed == OPTIONS_RUN && ((o.log && log_configure(o.log, &err) < 0) ||
 				      (o.trace && trace_enable(o.trace, &err) < 0)))

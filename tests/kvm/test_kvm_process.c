@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,11 +144,33 @@ static void test_faults_of_a_vcpu_thread_reach_their_handlers(void **state)
 	end(pid);
 }
 
+static void few_files(void)
+{
+	struct rlimit r;
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = 64;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* 2048 vectors are 2048 files; the usual soft limit is 1024. */
+static void test_limit_of_open_files_is_the_hard_one(void **state)
+{
+	struct rlimit r, mine;
+
+	(void)state;
+	pid_t pid = start(few_files);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &mine), 0);
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &r), 0);
+	assert_int_equal(r.rlim_cur, mine.rlim_max);
+	end(pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_closed_standard_descriptors_are_nobody_s),
 		cmocka_unit_test(test_hangup_stays_ignored_under_nohup),
+		cmocka_unit_test(test_limit_of_open_files_is_the_hard_one),
 		cmocka_unit_test(test_faults_of_a_vcpu_thread_reach_their_handlers),
 	};
 	const char *build = getenv("VV_BUILD");
