@@ -223,7 +223,44 @@ static int no_space(const struct plan *p, const struct item *it, enum pci_win wi
 			w.first, w.last, hole);
 }
 
-/* Gives every item of the bus a place inside `w`, then goes below. */
+static int needs_io(void *ctx, struct pcidev *pd)
+{
+	(void)ctx;
+	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++)
+		if (pd->bar[i].kind == PCIBAR_IO && !pd->is_pcie)
+			return 1;
+	return 0;
+}
+
+/* A bridge's window of I/O ports takes 4 KiB of 64: there are too few for many functions. PCI
+ * Express ones work without (PCIe 6.0 1.3.2.2): their I/O BARs stay unassigned then. */
+static bool can_do_without(const struct item *it, enum pci_win win)
+{
+	return win == PCI_WIN_IO && it->bar < 0 &&
+	       pcibus_walk(it->pd->secondary, needs_io, NULL) == 0;
+}
+
+static int assign(const struct plan *p, struct pcibus *b, enum pci_win win, struct range w);
+
+static int assign_one(const struct plan *p, struct item *it, enum pci_win win, struct range w,
+		      struct rangealloc *ra)
+{
+	uint64_t at;
+	int r = rangealloc_take(ra, it->size, it->align, &at);
+	if (r == -ENOSPC && can_do_without(it, win))
+		return 0;
+	if (r < 0)
+		return no_space(p, it, win, w, ra);
+	if (it->bar >= 0) {
+		it->pd->bar[it->bar].placed = at;
+		return 0;
+	}
+	struct range sub = { at, at + it->size - 1 };
+	it->pd->secondary->win[win] = (struct pci_win_range){ sub.first, sub.last };
+	return assign(p, it->pd->secondary, win, sub);
+}
+
+/* Gives every item of the bus a place inside `w`, then goes below; who can do without is last. */
 static int assign(const struct plan *p, struct pcibus *b, enum pci_win win, struct range w)
 {
 	struct items l = { 0 };
@@ -233,20 +270,10 @@ static int assign(const struct plan *p, struct pcibus *b, enum pci_win win, stru
 		r = rangealloc_give(&ra, w);
 	if (r < 0)
 		verr_set(p->reterr, r, "out of memory");
-	for (size_t i = 0; i < l.n && r == 0; i++) {
-		struct item *it = &l.v[i];
-		uint64_t at;
-		r = rangealloc_take(&ra, it->size, it->align, &at);
-		if (r < 0) {
-			r = no_space(p, it, win, w, &ra);
-		} else if (it->bar >= 0) {
-			it->pd->bar[it->bar].placed = at;
-		} else {
-			struct range sub = { at, at + it->size - 1 };
-			it->pd->secondary->win[win] = (struct pci_win_range){ sub.first, sub.last };
-			r = assign(p, it->pd->secondary, win, sub);
-		}
-	}
+	for (unsigned int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < l.n && r == 0; i++)
+			if (can_do_without(&l.v[i], win) == (pass == 1))
+				r = assign_one(p, &l.v[i], win, w, &ra);
 	rangealloc_fini(&ra);
 	free(l.v);
 	return r;

@@ -265,7 +265,7 @@ static void test_slot_reserve_that_does_not_fit_is_named(void **state)
 	must_fail(&w, (const char *[]){ "slot rp", "2 MiB", NULL });
 }
 
-static void test_io_window_overflow_is_named(void **state)
+static void test_io_ports_go_to_those_who_need_them(void **state)
 {
 	struct pci_windows w = usual;
 	(void)state;
@@ -278,9 +278,28 @@ static void test_io_window_overflow_is_named(void **state)
 	}
 	rig_start(&g);
 	place(&w);
+	/* One more of PCI Express does without... */
 	rig_add(&g, &rootport_type, "last", NULL, NULL);
-	rig_tdev(&g, "straw", "last", NULL,
-		 (struct tspec){ .pcie = true, .bar = { { PCIBAR_IO, false, 8, 0 } } });
+	struct tdev *none = rig_tdev(&g, "none", "last", NULL,
+				     (struct tspec){ .pcie = true,
+						     .bar = { { PCIBAR_IO, false, 8, 0 },
+							      { PCIBAR_MEM32, false, 4096, 0 } } });
+	pcidev_reset(&none->pd, false);
+	struct verr err = { 0 };
+	assert_int_equal(pcibus_place(&g.root, &w, &err), 0);
+	assert_true(none->pd.bar[0].placed == 0 && none->pd.bar[1].placed != 0);
+	assert_true(none->pd.bus->win[PCI_WIN_IO].first > none->pd.bus->win[PCI_WIN_IO].last);
+	assert_false(none->pd.bar[0].active);
+	assert_true(none->pd.bar[1].active);
+	/* ... for a conventional one, two of them; */
+	struct tdev *old = rig_tdev(&g, "old", NULL, NULL,
+				    (struct tspec){ .bar = { { PCIBAR_IO, false, 8, 0 } } });
+	pcidev_reset(&old->pd, false);
+	assert_int_equal(pcibus_place(&g.root, &w, &err), 0);
+	assert_true(old->pd.bar[0].placed != 0);
+	/* what nobody can do without is missed by name. */
+	rig_tdev(&g, "straw", NULL, NULL,
+		 (struct tspec){ .bar = { { PCIBAR_IO, false, KIB(64), 0 } } });
 	must_fail(&w, (const char *[]){ "straw BAR 0", "I/O", NULL });
 }
 
@@ -428,7 +447,7 @@ int main(void)
 		T_(test_alignment_wishes_are_kept),
 		T_(test_what_does_not_fit_is_named),
 		T_(test_slot_reserve_that_does_not_fit_is_named),
-		T_(test_io_window_overflow_is_named),
+		T_(test_io_ports_go_to_those_who_need_them),
 		T_(test_placing_again_and_after_reset_gives_the_same),
 		T_(test_sizing_windows_from_needs_always_fits),
 		T_(test_bus_numbers_nest),
