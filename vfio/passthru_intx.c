@@ -107,11 +107,12 @@ static void calm(struct loop_timer *t)
 
 void passthru_intx_touched(struct passthru *p)
 {
-	if (!p->intx.pending || p->lost)
+	if (!p->intx.pending)
 		return;
 	p->intx.pending = false;
 	pcidev_intx_set(&p->pd, false);
-	vfio_intx_mask(p->vd, false);
+	if (!p->lost)
+		vfio_intx_mask(p->vd, false);
 }
 
 static int slow_on(struct passthru *p, int why)

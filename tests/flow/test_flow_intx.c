@@ -344,6 +344,23 @@ static void test_reset_while_an_unresampled_interrupt_is_pending(void **state)
 	assert_true(fake_kvm_line(guest_gsi(fn)));
 }
 
+/* Timers, eventfds and the line go with it. */
+static void test_removal_while_an_unresampled_interrupt_is_pending(void **state)
+{
+	(void)state;
+	start_without_resampling(&zoo_nvme);
+	uint32_t gsi = guest_gsi(fn);
+	fake_dev_intx(hw, true);
+	guest_turn(&g);
+	assert_true(fake_kvm_line(gsi));
+	fake_dev_remove(hw);
+	fake_dev_req(hw);
+	for (unsigned int i = 0; i < 5; i++)
+		guest_turn(&g);
+	assert_false(fake_dev_is_open(hw));
+	assert_false(fake_kvm_line(gsi));
+}
+
 /* --- kinds of functions ----------------------------------------------------------------------- */
 
 static const struct fake_devdesc msi_only = {
@@ -607,6 +624,7 @@ int main(void)
 		FLOW_TEST(test_one_function_without_resampling_by_its_property),
 		FLOW_TEST(test_without_resampling_messages_are_as_fast_as_ever),
 		FLOW_TEST(test_reset_while_an_unresampled_interrupt_is_pending),
+		FLOW_TEST(test_removal_while_an_unresampled_interrupt_is_pending),
 		FLOW_TEST(test_function_with_msi_only),
 		FLOW_TEST(test_every_order_of_modes),
 		FLOW_TEST(test_pin_behind_a_port_is_turned),
