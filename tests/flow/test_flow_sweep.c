@@ -59,6 +59,32 @@ static void test_life_with_split_irqchip(void **state)
 	sweep("split irqchip", life, &s, NULL, false);
 }
 
+/* A machine without devices gets one and loses it again. */
+static int come_and_go(void *opaque, struct verr *err)
+{
+	struct guest one;
+	const struct guest_setup s = { .ram = MIB(2), .device = { "pcie-root-port" } };
+	int r = guest_open(&one, &s, err);
+	if (r == 0)
+		r = guest_run(&one, err);
+	if (r == 0) {
+		machine_lock(one.m);
+		r = machine_plug(one.m, opaque, err);
+		if (r == 0)
+			r = machine_unplug(one.m, "late", true, err);
+		machine_unlock(one.m);
+	}
+	guest_close(&one);
+	return r;
+}
+
+static void test_device_that_comes_and_goes(void **state)
+{
+	static char arg[] = "vfio-pci,id=late,group=on,host=" SECOND_BDF;
+	(void)state;
+	sweep("two functions that come and go", come_and_go, arg, NULL, false);
+}
+
 static void test_plan(void **state)
 {
 	struct guest_setup s = { .accel = "none",
@@ -83,6 +109,7 @@ int main(void)
 		cmocka_unit_test(test_life_with_two_devices_of_a_group),
 		cmocka_unit_test(test_life_with_two_containers),
 		cmocka_unit_test(test_life_with_split_irqchip),
+		cmocka_unit_test(test_device_that_comes_and_goes),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_enough_was_injected),
 	};
