@@ -159,6 +159,8 @@ struct inv_fn {
 	char asleep[48]; /* why reading would wake it ("D3cold", "0000:00:1c.0 above sleeps"); "" */
 	char used_by[96];      /* what the host does with it: "eth0 (default route)", "/dev/nvme0n1
 			     mounted on /"; "" nothing seen */
+	char cdev[24];	       /* "vfio3": its node is /dev/vfio/devices/vfio3; "" none */
+	char cdev_holder[128]; /* who has that open, as inv_group.holder */
 	char cpus[64];	       /* local CPUs, "0-7,16-23" */
 	unsigned int dma_bits; /* the host driver's DMA mask; 0 unknown */
 	struct inv_link now, max;

@@ -111,6 +111,28 @@ static void read_asleep(const struct inv *inv, struct inv_fn *f)
 		f->asleep[0] = '\0';
 }
 
+static int take_cdev(void *opaque, const char *name)
+{
+	struct inv_fn *f = opaque;
+	if (strncmp(name, "vfio", 4) != 0)
+		return 0;
+	snprintf(f->cdev, sizeof(f->cdev), "%s", name);
+	inv_clean(f->cdev);
+	return 1;
+}
+
+/* The node of its own that Linux 6.6 gives a bound function, besides its group's. */
+static void read_cdev(struct inv_fn *f)
+{
+	char path[INV_PATH], name[BDF_STR_MAX];
+	if (!f->is_vfio)
+		return;
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
+		     bdf_str(&f->pci.at, name));
+	if (sys->listdir(path, take_cdev, f) != 1)
+		f->cdev[0] = '\0';
+}
+
 static int read_names(struct inv_fn *f)
 {
 	char text[256];
@@ -142,6 +164,7 @@ int inv_fn_read(struct inv *inv, struct inv_fn *f)
 		f->bus_first = first <= 255 ? (uint8_t)first : 0;
 		f->bus_last = last <= 255 ? (uint8_t)last : 0;
 	}
+	read_cdev(f);
 	read_use(f);
 	inv_clean(f->used_by);
 	return read_names(f);

@@ -143,10 +143,22 @@ static char *node_name(const struct inv_group *g, char buf[32])
 	return buf;
 }
 
+#define CDEVS "/dev/vfio/devices/"
+
 static void take_holder(void *opaque, const char *node, const char *who)
 {
 	const struct inv *inv = opaque;
 	char name[32];
+	if (strncmp(node, CDEVS, sizeof(CDEVS) - 1) == 0) {
+		for (unsigned int i = 0; i < inv->n_fns; i++) {
+			struct inv_fn *f = &inv->fn[i];
+			if (f->cdev_holder[0] || strcmp(node + sizeof(CDEVS) - 1, f->cdev) != 0)
+				continue;
+			snprintf(f->cdev_holder, sizeof(f->cdev_holder), "%s", who);
+			inv_clean(f->cdev_holder);
+		}
+		return;
+	}
 	for (unsigned int i = 0; i < inv->n_groups; i++) {
 		struct inv_group *g = &inv->group[i];
 		if (g->has_node && !g->holder[0] && strcmp(node, node_name(g, name)) == 0) {
@@ -247,6 +259,8 @@ int inv_groups_read(struct inv *inv)
 	bool nodes = false;
 	for (unsigned int i = 0; i < inv->n_groups; i++)
 		nodes |= inv->group[i].has_node;
+	for (unsigned int i = 0; i < inv->n_fns; i++)
+		nodes |= inv->fn[i].cdev[0] != '\0';
 	if (r == 0 && nodes) /* a walk over all processes */
 		vfio_why_holders(take_holder, inv);
 	return r;

@@ -262,6 +262,14 @@ static json_t *full(const struct inv *inv, const struct inv_fn *f)
 			 "dma_mask_bits", count_or_null(f->dma_bits));
 }
 
+static json_t *vfio_device(const struct inv_fn *f)
+{
+	if (!f->cdev[0])
+		return json_null();
+	return json_pack("{so, so}", "path", json_sprintf("/dev/vfio/devices/%s", f->cdev),
+			 "holder", text_or_null(f->cdev_holder));
+}
+
 static json_t *function(const struct inv *inv, const struct inv_fn *f)
 {
 	const struct hostpci_dev *d = &f->pci;
@@ -276,17 +284,18 @@ static json_t *function(const struct inv *inv, const struct inv_fn *f)
 		f->group == INV_NONE ? json_null() : json_integer((json_int_t)d->group), "iommu",
 		f->iommu == INV_NONE ? json_null() : json_string(inv->iommu[f->iommu].name),
 		"parent", address(inv, f->parent));
-	json_t *more = json_pack(
-		"{so, sb, sb, sb, sb, so, ss, so, so, so, sb, so, so}", "bridge",
-		f->bridge
-			? json_pack("{si, si}", "first_bus", f->bus_first, "last_bus", f->bus_last)
-			: json_null(),
-		"pci_express", f->pcie, "virtual_function", d->is_vf, "boot_display", d->boot_vga,
-		"blocks_group", f->blocks, "numa_node",
-		d->numa_node < 0 ? json_null() : json_integer(d->numa_node), "power_state",
-		d->power_state, "asleep", text_or_null(f->asleep), "link", link_of(&f->now),
-		"link_max", link_of(&f->max), "link_degraded", f->degraded, "reset_methods",
-		resets(d->reset_method), "used_by", text_or_null(f->used_by));
+	json_t *more =
+		json_pack("{so, sb, sb, sb, sb, so, ss, so, so, so, sb, so, so, so}", "bridge",
+			  f->bridge ? json_pack("{si, si}", "first_bus", f->bus_first, "last_bus",
+						f->bus_last)
+				    : json_null(),
+			  "pci_express", f->pcie, "virtual_function", d->is_vf, "boot_display",
+			  d->boot_vga, "blocks_group", f->blocks, "numa_node",
+			  d->numa_node < 0 ? json_null() : json_integer(d->numa_node),
+			  "power_state", d->power_state, "asleep", text_or_null(f->asleep), "link",
+			  link_of(&f->now), "link_max", link_of(&f->max), "link_degraded",
+			  f->degraded, "reset_methods", resets(d->reset_method), "used_by",
+			  text_or_null(f->used_by), "vfio_device", vfio_device(f));
 	json_object_update_new(o, more);
 	if (f->full && inv->detail == INV_FULL)
 		json_object_update_new(o, full(inv, f));

@@ -10,6 +10,7 @@
 
 #include "tools/inspect/capdec.h"
 #include "tools/inspect/show_int.h"
+#include "vfio/why.h"
 
 enum { OPT_OPEN = 256 };
 
@@ -114,6 +115,10 @@ static void show_state(const struct inspect *in, const struct inv *inv, const st
 	else if (f->cfg_len && inv_cfg(f, PCI_VENDOR_ID, 2) == 0xffff && !d->is_vf)
 		show_paint(in, PAINT_BAD, "config space",
 			   "reads all ones: the function does not answer");
+	uint64_t maps;
+	if (vfio_why_dma_limit(&maps))
+		show_row(in, "DMA maps", "at most %" PRIu64 " for each container (dma_entry_limit)",
+			 maps);
 	if (f->dma_bits)
 		show_row(in, "DMA mask", "%u bits, as its driver asked", f->dma_bits);
 	if (f->iommu != INV_NONE && inv->iommu[f->iommu].addr_bits)
@@ -207,6 +212,9 @@ static void show_group(const struct inspect *in, const struct inv *inv, const st
 			 g->no_iommu ? "noiommu-" : "", g->id, g->node_uid, g->node_gid,
 			 g->node_mode, g->openable ? "you may open it" : "you may not open it",
 			 g->holder[0] ? ", held by " : "", g->holder);
+	if (f->cdev[0])
+		show_row(in, "", "/dev/vfio/devices/%s%s%s", f->cdev,
+			 f->cdev_holder[0] ? ", held by " : "", f->cdev_holder);
 }
 
 static void show_reserved(const struct inspect *in, const struct inv *inv, const struct inv_fn *f)

@@ -58,6 +58,8 @@ static void print_words(struct inspect *in, const struct inv_fn *f)
 			 d->reset_method);
 	if (f->used_by[0])
 		snprintf(use, sizeof(use), "in use: %s", f->used_by);
+	else if (f->cdev_holder[0])
+		snprintf(use, sizeof(use), "held by %s", f->cdev_holder);
 	const char *const words[] = {
 		driver,
 		d->numa_node >= 0 ? node : "",
