@@ -13,8 +13,8 @@ start()
 {
 	: >"$WORK/log"
 	"$VV_BUILD/tools/vfio-vmm" --assign "$LAB_NIC,on-request=stop" \
-		--kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/net.cpio" --memory 256 --control "$WORK/control" \
-		--cmdline "$GUEST_WORDS" </dev/null >"$WORK/log" 2>&1 &
+		--kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/net.cpio" --memory 256 \
+		--control "$WORK/control" --cmdline "$GUEST_WORDS" </dev/null >"$WORK/log" 2>&1 &
 	PID=$!
 	for ((end = SECONDS + 180; SECONDS < end; )); do
 		! grep -q "^guest: traffic" "$WORK/log" || return 0
