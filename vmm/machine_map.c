@@ -105,7 +105,8 @@ static uint64_t first_unreached(const struct solve *s, uint64_t end)
 		return end;
 	if (s->f->dma->n == 0 || s->f->dma->r[0].first > 0)
 		return 0;
-	return MIN(end, s->f->dma->r[0].last + 1);
+	uint64_t last = s->f->dma->r[0].last; /* of all there is, if nothing limits DMA */
+	return last >= end ? end : last + 1;
 }
 
 static int place_low(struct solve *s, struct verr *reterr)
