@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The list of verdicts and the order of the checks; the checks themselves are in
-// preflight_host.c (this machine), preflight_dev.c (each function) and preflight_group.c.
+// preflight_host.c (this machine), preflight_dev.c, preflight_use.c, preflight_group.c and
+// preflight_bar.c (each function), preflight_space.c (all functions and RAM together) and
+// preflight_limits.c.
 // Order matters: the first failing verdict is what a user is told, so causes come before
 // consequences. Reads sysfs and procfs only; opens nothing but /dev/kvm, which has no effect.
 #include "vfio/preflight.h"
@@ -30,10 +32,24 @@ void preflight_say(struct preflight_ctx *c, enum verdict_level level, const char
 	struct verdict *v = &p->v[p->n++];
 	v->level = level;
 	v->check = check;
+	v->evidence[0] = '\0';
+	snprintf(v->function, sizeof(v->function), "%s", c->function ? c->function : "");
 	snprintf(v->fix, sizeof(v->fix), "%s", fix ? fix : "");
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(v->text, sizeof(v->text), fmt, ap);
+	va_end(ap);
+}
+
+void preflight_evidence(struct preflight_ctx *c, const char *fmt, ...)
+{
+	struct preflight *p = c->out;
+	if (p->n == 0 || c->out_of_memory)
+		return;
+	struct verdict *v = &p->v[p->n - 1];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(v->evidence, sizeof(v->evidence), fmt, ap);
 	va_end(ap);
 }
 
@@ -48,6 +64,7 @@ int preflight_run(const struct preflight_request *req, struct preflight *ret)
 	preflight_host(&c);
 	for (unsigned int i = 0; i < req->n_bdfs; i++)
 		preflight_function(&c, i);
+	preflight_space(&c);
 	preflight_limits(&c);
 	free(c.groups);
 
@@ -88,14 +105,19 @@ int preflight_error(const struct preflight *p, struct verr *reterr)
 	return 0;
 }
 
+const char *preflight_level_name(enum verdict_level level)
+{
+	static const char *const names[] = { "ok", "?", "warn", "fail" };
+	return names[level];
+}
+
 void preflight_print(const struct preflight *p, FILE *out, bool all)
 {
-	static const char *const names[] = { "ok", "warn", "fail" };
 	for (unsigned int i = 0; i < p->n; i++) {
 		const struct verdict *v = &p->v[i];
-		if (v->level == VERDICT_OK && !all)
+		if (v->level <= VERDICT_UNKNOWN && !all)
 			continue;
-		fprintf(out, "%-4s  %-16s  %s%s%s\n", names[v->level], v->check, v->text,
-			v->fix[0] ? "; " : "", v->fix);
+		fprintf(out, "%-4s  %-16s  %s%s%s\n", preflight_level_name(v->level), v->check,
+			v->text, v->fix[0] ? "; " : "", v->fix);
 	}
 }

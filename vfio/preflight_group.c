@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/sys.h"
+#include "vfio/bind.h"
 #include "vfio/hostproc.h"
 #include "vfio/preflight_int.h"
 #include "vfio/why.h"
@@ -75,17 +76,40 @@ unsigned int preflight_group_blockers(unsigned int group, char *text, size_t siz
 
 static void check_viable(struct preflight_ctx *c, const struct hostpci_dev *d)
 {
-	char text[400], fix[64], name[BDF_STR_MAX];
+	char text[400], fix[64], name[BDF_STR_MAX], merger[96];
 	/* The request's own functions have their own verdict. */
 	if (preflight_blockers_except(d->group, c->req->bdfs, c->req->n_bdfs, text, sizeof(text)) ==
 	    0) {
 		preflight_say(c, VERDICT_OK, "group-viable", NULL,
 			      "no other function blocks group %u", d->group);
+		preflight_evidence(c, "/sys/kernel/iommu_groups/%u/devices", d->group);
 		return;
 	}
 	snprintf(fix, sizeof(fix), "for all at once: vfio-bind --group %s", bdf_str(&d->at, name));
 	preflight_say(c, VERDICT_FAIL, "group-viable", fix, "group %u is not viable: %s", d->group,
 		      text);
+	bool why = preflight_merger(d, merger, sizeof(merger));
+	preflight_evidence(c, "/sys/kernel/iommu_groups/%u/devices%s%s", d->group,
+			   why ? "; one group because " : "", why ? merger : "");
+}
+
+/* A blocker that the host needs: vfio-bind would refuse it as well. */
+static void check_blockers_in_use(struct preflight_ctx *c, const struct hostpci_dev *d)
+{
+	struct hostpci_dev *v;
+	char why[256], name[BDF_STR_MAX];
+	int n = hostpci_group(d->group, &v, NULL);
+	for (int i = 0; i < n; i++) {
+		if (!preflight_blocks(&v[i]) || in_list(&v[i].at, c->req->bdfs, c->req->n_bdfs) ||
+		    !bind_in_use(&v[i].at, why, sizeof(why)))
+			continue;
+		preflight_say(c, VERDICT_FAIL, "in-use",
+			      "stop that use first, or move one of the cards to another slot",
+			      "the host uses %s of the same group: %s", bdf_str(&v[i].at, name),
+			      why);
+	}
+	if (n >= 0)
+		free(v);
 }
 
 /* --- kind ------------------------------------------------------------------------------------ */
@@ -163,26 +187,25 @@ static void check_reserved(struct preflight_ctx *c, unsigned int group)
 
 static void check_node(struct preflight_ctx *c, const struct hostpci_dev *d)
 {
-	char path[PATH_SIZE], fix[128];
-	struct stat st;
+	char node[32], path[PATH_SIZE], owner[96], fix[192], name[BDF_STR_MAX];
 	if (!preflight_is_vfio_driver(d->driver))
 		return; /* VFIO makes the node when a function of the group is bound */
-	hostpci_path(path, sizeof(path), "/dev/vfio/%u", d->group);
-	int r = sys->access(path, R_OK | W_OK);
+	snprintf(node, sizeof(node), "/dev/vfio/%u", d->group);
+	int r = sys->access(hostpci_path(path, sizeof(path), "%s", node), R_OK | W_OK);
+	preflight_node_owner(node, owner, sizeof(owner), NULL);
 	if (r == 0) {
-		preflight_say(c, VERDICT_OK, "vfio-node", NULL, "/dev/vfio/%u can be opened",
-			      d->group);
-	} else if (r == -EACCES && sys->stat(path, &st) == 0) {
-		snprintf(fix, sizeof(fix), "run: chown USER /dev/vfio/%u, or make that a udev rule",
-			 d->group);
+		preflight_say(c, VERDICT_OK, "vfio-node", NULL, "%s can be opened", node);
+		preflight_evidence(c, "%s: %s", node, owner);
+	} else if (r == -EACCES) {
+		snprintf(fix, sizeof(fix),
+			 "run: chown USER %s; for good: vfio-inspect explain --udev-rule USER %s",
+			 node, bdf_str(&d->at, name));
 		preflight_say(c, VERDICT_FAIL, "vfio-node", fix,
-			      "/dev/vfio/%u may not be opened: it belongs to uid %u, gid %u, mode "
-			      "%04o",
-			      d->group, st.st_uid, st.st_gid, st.st_mode & 07777u);
+			      "%s may not be opened: it belongs to %s", node, owner);
 	} else {
 		preflight_say(c, VERDICT_FAIL, "vfio-node",
 			      r == -ENOENT ? "see: dmesg | grep -i vfio" : NULL,
-			      "/dev/vfio/%u can't be opened: %s", d->group, strerror(-r));
+			      "%s can't be opened: %s", node, strerror(-r));
 	}
 }
 
@@ -225,6 +248,8 @@ void preflight_group(struct preflight_ctx *c, const struct hostpci_dev *d)
 	if (!check_type(c, d->group))
 		return;
 	check_viable(c, d);
+	check_blockers_in_use(c, d);
+	preflight_acs(c, d);
 	check_reserved(c, d->group);
 	check_node(c, d);
 	check_free(c, d->group);

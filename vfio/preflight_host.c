@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Preflight checks of the machine as a whole: KVM, the IOMMU, the VFIO modules, interrupt
-// remapping, and the limits on locked memory and DMA maps. Judges the state the kernel is in;
-// the kernel command line only serves to word the advice.
+// Preflight checks of the machine as a whole: KVM, the IOMMU, interrupt remapping, the VFIO
+// modules, lockdown. Judges the state the kernel is in; the kernel command line only serves to
+// word the advice.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -40,23 +40,109 @@ static bool any_entry(const char *path, char *first)
 
 /* --- KVM ------------------------------------------------------------------------------------- */
 
+struct cpu {
+	bool known, vmx, svm, guest;
+};
+
+static bool has_word(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = line; (at = strstr(at, word)); at += len) {
+		if (at > line && at[-1] == ' ' && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static int cpu_line(void *opaque, char *line)
+{
+	struct cpu *cpu = (struct cpu *)opaque;
+	if (strncmp(line, "flags", 5) != 0)
+		return 0;
+	cpu->known = true;
+	cpu->vmx = has_word(line, "vmx");
+	cpu->svm = has_word(line, "svm");
+	cpu->guest = has_word(line, "hypervisor");
+	return 1;
+}
+
+static struct cpu read_cpu(void)
+{
+	struct cpu cpu = { .known = false };
+	hostproc_lines("/proc/cpuinfo", cpu_line, &cpu);
+	return cpu;
+}
+
+/* There is no /dev/kvm: the processor's flags and the modules tell which of four reasons it is. */
+static void say_no_kvm(struct preflight_ctx *c, const struct cpu *cpu)
+{
+	const char *module = cpu->svm ? "kvm_amd" : "kvm_intel", *text, *fix;
+	char loaded[64], module_fix[160];
+
+	snprintf(loaded, sizeof(loaded), "/sys/module/%s", module);
+	if (!cpu->known) {
+		text = "/dev/kvm does not exist: KVM is not there";
+		fix = "run: modprobe kvm-intel or kvm-amd; if that fails, switch on VT-x or AMD-V "
+		      "in the firmware set-up";
+	} else if (cpu->vmx || cpu->svm) {
+		snprintf(module_fix, sizeof(module_fix),
+			 "run: modprobe %s; if that fails, switch on %s in the firmware set-up",
+			 module, cpu->svm ? "AMD-V (SVM)" : "VT-x");
+		text = "/dev/kvm does not exist, though the processor can virtualise: KVM's module "
+		       "is not loaded";
+		fix = module_fix;
+		if (exists(loaded)) {
+			text = "/dev/kvm does not exist, though KVM's module is loaded: KVM did not "
+			       "start, or /dev is not the machine's own (a container)";
+			fix = "see why with: dmesg | grep -i kvm; a container needs: --device "
+			      "/dev/kvm";
+		}
+	} else if (cpu->guest) {
+		text = "/dev/kvm does not exist: this machine is itself a virtual machine, and its "
+		       "host lets it have no virtualisation (nested)";
+		fix = "on the outer host, load kvm_intel or kvm_amd with nested=1 and give this "
+		      "machine the processor's flags (QEMU: -cpu host)";
+	} else {
+		text = "/dev/kvm does not exist: the processor shows neither vmx nor svm, it can't "
+		       "virtualise or the firmware has switched that off";
+		fix = "switch on VT-x or AMD-V (SVM) in the firmware set-up";
+	}
+	preflight_say(c, VERDICT_FAIL, "kvm", fix, "%s", text);
+	if (cpu->known)
+		preflight_evidence(c, "/proc/cpuinfo: flags %s, %s",
+				   cpu->vmx   ? "with vmx"
+				   : cpu->svm ? "with svm"
+					      : "without vmx and svm",
+				   cpu->guest ? "a virtual machine" : "no hypervisor below");
+}
+
 static void check_kvm(struct preflight_ctx *c)
 {
-	char path[PATH_SIZE];
+	char path[PATH_SIZE], owner[96], fix[160];
+	struct cpu cpu = read_cpu();
 	int fd = sys_open(hostpci_path(path, sizeof(path), "/dev/kvm"), O_RDWR, 0);
+
 	if (fd >= 0) {
 		sys_close(fd);
-		preflight_say(c, VERDICT_OK, "kvm", NULL, "/dev/kvm can be opened");
+		preflight_say(c, VERDICT_OK, "kvm", NULL, "/dev/kvm can be opened%s",
+			      cpu.guest ? "; this machine is itself a virtual machine (nested)"
+					: "");
+		preflight_node_owner("/dev/kvm", owner, sizeof(owner), NULL);
+		preflight_evidence(c, "/dev/kvm: %s", owner);
 	} else if (fd == -ENOENT) {
-		preflight_say(
-			c, VERDICT_FAIL, "kvm",
-			"run: modprobe kvm-intel or kvm-amd; if that fails, switch on VT-x or "
-			"AMD-V in the firmware set-up",
-			"/dev/kvm does not exist: KVM is not there");
+		say_no_kvm(c, &cpu);
 	} else if (fd == -EACCES || fd == -EPERM) {
-		preflight_say(c, VERDICT_FAIL, "kvm",
-			      "run as root, or add the user to the group that owns it (kvm)",
-			      "/dev/kvm may not be opened: %s", strerror(-fd));
+		char group[32] = "";
+		preflight_node_owner("/dev/kvm", owner, sizeof(owner), group);
+		if (group[0] && strcmp(group, "root") != 0)
+			snprintf(fix, sizeof(fix),
+				 "run as root, or: usermod -aG %s USER, and log in again", group);
+		else
+			snprintf(fix, sizeof(fix),
+				 "run as root, or make it a udev rule: KERNEL==\"kvm\", "
+				 "GROUP=\"kvm\", MODE=\"0660\"");
+		preflight_say(c, VERDICT_FAIL, "kvm", fix, "/dev/kvm may not be opened: %s%s%s",
+			      strerror(-fd), owner[0] ? ", it belongs to " : "", owner);
 	} else {
 		preflight_say(c, VERDICT_FAIL, "kvm", NULL, "/dev/kvm can't be opened: %s",
 			      strerror(-fd));
@@ -86,8 +172,14 @@ const char *preflight_iommu_fix(void)
 	if (exists("/sys/firmware/acpi/tables/IVRS")) {
 		if (strstr(cmdline, "iommu=off"))
 			return "remove iommu=off and amd_iommu=off from" WHERE;
+		if (strstr(cmdline, "amd_iommu=on"))
+			return "see why with: dmesg | grep -i amd-vi (amd_iommu=on is nothing that "
+			       "Linux knows)";
 		return "see why with: dmesg | grep -i amd-vi";
 	}
+	if (read_cpu().guest)
+		return "give this virtual machine a virtual IOMMU (QEMU: -M q35 -device "
+		       "intel-iommu,intremap=on, or amd-iommu; with a split irqchip)";
 	return "switch on VT-d or AMD-Vi (IOMMU) in the firmware set-up; "
 	       "a virtual machine needs a virtual IOMMU";
 }
@@ -111,6 +203,12 @@ static void check_iommu(struct preflight_ctx *c)
 		preflight_say(c, VERDICT_FAIL, "iommu", preflight_iommu_fix(),
 			      "no IOMMU is active: /sys/class/iommu and /sys/kernel/iommu_groups "
 			      "are empty");
+	if (!groups)
+		preflight_evidence(c, "ACPI table: %s",
+				   exists("/sys/firmware/acpi/tables/DMAR")   ? "DMAR (Intel VT-d)"
+				   : exists("/sys/firmware/acpi/tables/IVRS") ? "IVRS (AMD-Vi)"
+									      : "neither DMAR nor "
+										"IVRS");
 }
 
 static int has_remapped(void *opaque, char *line)
@@ -128,6 +226,7 @@ static void check_interrupt_remapping(struct preflight_ctx *c)
 		return;
 	if (r == 1) {
 		preflight_say(c, VERDICT_OK, "intr-remapping", NULL, "interrupts are remapped");
+		preflight_evidence(c, "/proc/interrupts: chips named IR-");
 		return;
 	}
 	sys_read_text(hostpci_path(path, sizeof(path), TYPE1_PARAMS "/allow_unsafe_interrupts"),
@@ -142,6 +241,8 @@ static void check_interrupt_remapping(struct preflight_ctx *c)
 			      "intremap=off from the kernel command line; or, trusting the guest, "
 			      "run: echo Y > " TYPE1_PARAMS "/allow_unsafe_interrupts",
 			      "no interrupt is remapped: VFIO may refuse the IOMMU group (EPERM)");
+	preflight_evidence(c, "/proc/interrupts: no chip named IR-; allow_unsafe_interrupts %s",
+			   text[0] ? text : "unknown");
 }
 
 /* --- modules --------------------------------------------------------------------------------- */
@@ -179,6 +280,55 @@ static void check_modules(struct preflight_ctx *c)
 			      "vfio, vfio-pci and vfio_iommu_type1 are loaded");
 }
 
+/* What vfio-vmm uses is type1, which every kernel has; iommufd is news for other programs. */
+static void check_iommufd(struct preflight_ctx *c)
+{
+	if (exists("/dev/iommu"))
+		preflight_say(c, VERDICT_OK, "iommufd", NULL,
+			      "iommufd is there too; vfio-vmm uses the type1 container");
+	else
+		preflight_say(c, VERDICT_OK, "iommufd", NULL,
+			      "no iommufd, and none needed: vfio-vmm uses the type1 container");
+	preflight_evidence(c, "/dev/iommu %s", exists("/dev/iommu") ? "exists" : "does not exist");
+}
+
+/* --- lockdown -------------------------------------------------------------------------------- */
+
+#define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+/* Four bytes of attributes, then the variable. */
+static bool secure_boot(void)
+{
+	char path[PATH_SIZE];
+	uint8_t text[5] = { 0 };
+	int fd = sys_open(hostpci_path(path, sizeof(path), SECURE_BOOT), O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	ssize_t n = sys_read(fd, text, sizeof(text));
+	sys_close(fd);
+	return n == (ssize_t)sizeof(text) && text[4] == 1;
+}
+
+/* VFIO itself works under lockdown; what does not is what people reach for next to it. */
+static void check_lockdown(struct preflight_ctx *c)
+{
+	char path[PATH_SIZE], text[64];
+	bool secure = secure_boot();
+	if (sys_read_text(hostpci_path(path, sizeof(path), "/sys/kernel/security/lockdown"), text,
+			  sizeof(text)) < 0)
+		return; /* a kernel without, or securityfs is not mounted */
+	const char *on = strchr(text, '[');
+	if (!on || strncmp(on, "[none]", 6) == 0)
+		preflight_say(c, VERDICT_OK, "lockdown", NULL, "the kernel is not locked down%s",
+			      secure ? ", though Secure Boot is on" : "");
+	else
+		preflight_say(c, VERDICT_OK, "lockdown", NULL,
+			      "the kernel is locked down%s: VFIO works, modules without a known "
+			      "signature (vendor-reset) and writes to PCI config space do not",
+			      secure ? " by Secure Boot" : "");
+	preflight_evidence(c, "/sys/kernel/security/lockdown: %s", text);
+}
+
 void preflight_host(struct preflight_ctx *c)
 {
 	if (c->req->need_kvm)
@@ -187,103 +337,7 @@ void preflight_host(struct preflight_ctx *c)
 		return;
 	check_iommu(c);
 	check_modules(c);
+	check_iommufd(c);
 	check_interrupt_remapping(c);
-}
-
-/* --- limits ---------------------------------------------------------------------------------- */
-
-/* VFIO pins all guest RAM against the process's limit unless it may lock what it wants. */
-static void check_memlock(struct preflight_ctx *c)
-{
-	struct vfio_memlock m;
-	uint64_t need = c->req->ram_bytes;
-	if (need == 0)
-		return;
-	vfio_why_memlock(&m);
-	if (!m.known)
-		return;
-	uint64_t need_mib = (need + MIB(1) - 1) >> 20;
-
-	if (m.unlimited || (m.used <= m.limit && m.limit - m.used >= need)) {
-		preflight_say(c, VERDICT_OK, "memlock", NULL,
-			      "%" PRIu64 " MiB of guest RAM may be locked", need_mib);
-		return;
-	}
-	char fix[256];
-	snprintf(fix, sizeof(fix),
-		 "run as root, or allow it: LimitMEMLOCK=%" PRIu64 "M in the systemd unit, or a "
-		 "memlock line of %" PRIu64 " in /etc/security/limits.conf and a new login",
-		 need_mib, need_mib << 10);
-	preflight_say(c, VERDICT_FAIL, "memlock", fix,
-		      "%" PRIu64 " MiB of guest RAM must be locked for DMA and the limit "
-		      "(RLIMIT_MEMLOCK) is %" PRIu64 " KiB",
-		      need_mib, m.limit >> 10);
-}
-
-struct meminfo {
-	uint64_t total, available, huge_free, huge_size; /* KiB; huge_free: pages */
-};
-
-static int meminfo_line(void *opaque, char *line)
-{
-	struct meminfo *m = opaque;
-	sscanf(line, "MemTotal: %" SCNu64, &m->total);
-	sscanf(line, "MemAvailable: %" SCNu64, &m->available);
-	sscanf(line, "HugePages_Free: %" SCNu64, &m->huge_free);
-	sscanf(line, "Hugepagesize: %" SCNu64, &m->huge_size);
-	return 0;
-}
-
-/* Pinned memory can't be swapped: a guest that is too large takes it from everybody else. */
-static void check_memory(struct preflight_ctx *c)
-{
-	struct meminfo m = { 0 };
-	uint64_t need_mib = (c->req->ram_bytes + MIB(1) - 1) >> 20;
-	if (c->req->ram_bytes == 0 || hostproc_lines("/proc/meminfo", meminfo_line, &m) < 0 ||
-	    m.total == 0)
-		return;
-	uint64_t free_mib = (m.available + m.huge_free * m.huge_size) >> 10;
-	if (need_mib > m.total >> 10)
-		preflight_say(c, VERDICT_FAIL, "memory", "give a smaller --memory",
-			      "%" PRIu64 " MiB of guest RAM must be pinned for DMA and this host "
-			      "has %" PRIu64 " MiB",
-			      need_mib, m.total >> 10);
-	else if (need_mib > free_mib)
-		preflight_say(c, VERDICT_WARN, "memory",
-			      "give a smaller --memory, or stop what uses it",
-			      "%" PRIu64 " MiB of guest RAM must be pinned for DMA and %" PRIu64
-			      " MiB are available: the host may kill processes for it",
-			      need_mib, free_mib);
-	else
-		preflight_say(c, VERDICT_OK, "memory", NULL, "%" PRIu64 " MiB are available",
-			      free_mib);
-}
-
-/* RAM takes a map below and one above 4 GiB and a few for firmware areas; each function's BARs
- * up to a handful more, so that functions reach each other. */
-#define RAM_MAPS      4
-#define FUNCTION_MAPS 8
-
-static void check_dma_limit(struct preflight_ctx *c)
-{
-	uint64_t limit, want = RAM_MAPS + (uint64_t)FUNCTION_MAPS * c->req->n_bdfs;
-	if (!vfio_why_dma_limit(&limit))
-		return;
-	if (limit >= want)
-		preflight_say(c, VERDICT_OK, "dma-limit", NULL, "%" PRIu64 " DMA maps are allowed",
-			      limit);
-	else
-		preflight_say(c, limit < RAM_MAPS ? VERDICT_FAIL : VERDICT_WARN, "dma-limit",
-			      "run: echo 65535 > " TYPE1_PARAMS "/dma_entry_limit",
-			      "VFIO allows %" PRIu64 " DMA maps and about %" PRIu64 " are needed",
-			      limit, want);
-}
-
-void preflight_limits(struct preflight_ctx *c)
-{
-	if (c->req->n_bdfs == 0)
-		return;
-	check_memlock(c);
-	check_memory(c);
-	check_dma_limit(c);
+	check_lockdown(c);
 }

@@ -21,6 +21,7 @@
 #include "vmm/assign.h"
 #include "vmm/control.h"
 #include "vmm/machine.h"
+#include "vmm/machine_preflight.h"
 #include "vmm/options.h"
 #include "vmm/typearg.h"
 
@@ -68,12 +69,15 @@ static int assigned(const struct vmm_opts *o, struct bdf *ret, unsigned int *ret
 }
 
 /* What is known to be wrong is said before anything is touched. */
-static int preflight(const struct vmm_opts *o, bool runs_guests, struct verr *reterr)
+static int preflight(const struct vmm_opts *o, const struct accel *a, struct verr *reterr)
 {
 	struct bdf bdfs[VMM_MAX_DEVICES];
 	struct preflight_request req = { .bdfs = bdfs,
 					 .ram_bytes = o->memory,
-					 .need_kvm = runs_guests };
+					 .phys_bits = a->phys_bits,
+					 .need_kvm = a->runs_guests,
+					 .may_wake = true,
+					 .solve = pc_map_preflight };
 	struct preflight p;
 
 	int r = assigned(o, bdfs, &req.n_bdfs, reterr);
@@ -84,9 +88,17 @@ static int preflight(const struct vmm_opts *o, bool runs_guests, struct verr *re
 		return verr_set(reterr, r, "out of memory");
 	if (o->dry_run)
 		preflight_print(&p, stdout, true);
-	for (unsigned int i = 0; i < p.n; i++)
-		if (p.v[i].level == VERDICT_WARN && !o->dry_run)
-			log_warn("%s%s%s", p.v[i].text, p.v[i].fix[0] ? "; " : "", p.v[i].fix);
+	/* The first failure is the error that ends this; with the others nobody should have to wait
+	 * for the next attempt. */
+	bool failed = false;
+	for (unsigned int i = 0; i < p.n && !o->dry_run; i++) {
+		const struct verdict *v = &p.v[i];
+		if (v->level == VERDICT_WARN)
+			log_warn("%s%s%s", v->text, v->fix[0] ? "; " : "", v->fix);
+		else if (v->level == VERDICT_FAIL && failed)
+			log_err("%s%s%s", v->text, v->fix[0] ? "; " : "", v->fix);
+		failed |= v->level == VERDICT_FAIL;
+	}
 	r = preflight_error(&p, reterr);
 	preflight_fini(&p);
 	return r;
@@ -175,7 +187,7 @@ static int vmm(struct vmm_opts *o, struct verr *reterr)
 	if (r == 0)
 		r = assign_expand(o->devices, &o->n_devices, VMM_MAX_DEVICES, reterr);
 	if (r == 0)
-		r = preflight(o, a->runs_guests, reterr);
+		r = preflight(o, a, reterr);
 	if (r == 0)
 		r = loop_open(&l, reterr);
 	if (r < 0)
