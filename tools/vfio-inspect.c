@@ -19,6 +19,7 @@
 static const struct inspect_cmd *const commands[] = {
 	&inspect_tree,
 	&inspect_show,
+	&inspect_explain,
 };
 
 enum { OPT_COLOUR = 1, OPT_ROOT, OPT_JSON };

@@ -39,7 +39,7 @@ struct inspect_cmd {
 	int (*run)(struct inspect *in); /* returns the exit status; prints its own errors */
 };
 
-extern const struct inspect_cmd inspect_tree, inspect_show;
+extern const struct inspect_cmd inspect_tree, inspect_show, inspect_explain;
 
 /* "vfio-inspect: sentence" on stderr; returns INSPECT_FAILED. */
 int inspect_fail(const struct verr *err, int code);
