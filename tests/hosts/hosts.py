@@ -106,13 +106,13 @@ class Dev:
     # --- properties: one method a word of the .host file ---------------------------------------
 
     def do_driver(self, name):
-        self.driver = name
+        self.driver = None if name == "-" else name
 
     def do_override(self, name):
         self.files["driver_override"] = name
 
     def do_group(self, n):
-        self.group = int(n)
+        self.group = None if n == "-" else int(n)
 
     def do_iommu(self, name):
         self.iommu = name
@@ -304,8 +304,11 @@ class Host:
 
     def __init__(self, path):
         self.devs, self.groups, self.files, self.links, self.runs = [], {}, {}, {}, []
-        self.modes, self.cut, self.no_uevent = {}, False, False
+        self.modes, self.cut, self.no_uevent, self.nobody = {}, False, False, False
         self.files["/proc/cmdline"] = ""
+        self.read(path)
+
+    def read(self, path):
         context = None
         for n, line in enumerate(open(path, encoding="utf-8"), 1):
             words = shlex.split(line, comments=line.lstrip().startswith("#"))
@@ -331,8 +334,25 @@ class Host:
         if word == "group":
             self.groups[int(rest[0])] = []
             return int(rest[0])
+        if word == "at":
+            return next(d for d in self.devs if d.bdf == rest[0])
         getattr(self, "top_" + word)(*rest)
         return None
+
+    def top_like(self, name):
+        """All of another machine, for what follows to change; its runs are not taken over."""
+        self.read(f"{HERE}/{name}.host")
+        self.runs = []
+
+    def top_gone(self, *paths):
+        for path in paths:
+            for have in (self.files, self.links):
+                for p in [p for p in have if p == path or p.startswith(path + "/")]:
+                    del have[p]
+
+    def top_nobody(self):
+        """Run by somebody whom no file here belongs to."""
+        self.nobody = True
 
     def top_kernel(self, release):
         self.files["/proc/sys/kernel/osrelease"] = release
@@ -439,6 +459,9 @@ class Host:
             os.symlink(target, root + path)
 
         os.makedirs(root + "/sys/bus/pci/devices", exist_ok=True)
+        os.chmod(root, 0o755)
+        put("/etc/passwd", f"root:x:{os.getuid()}:0::/:/bin/sh")
+        put("/etc/group", f"root:x:{os.getgid()}:")
         put("/usr/share/misc/pci.ids", self.pci_ids())
         for path, text in self.files.items():
             put(path, text)
@@ -498,7 +521,10 @@ class Host:
 # --- golden outputs ------------------------------------------------------------------------------
 
 
-def run(inspect, root, args):
+def run(inspect, root, args, nobody=False):
+    if nobody and os.getuid() == 0:
+        args = ["--reuid", "65534", "--regid", "65534", "--clear-groups", inspect, *args]
+        inspect = "setpriv"
     env = dict(os.environ, LC_ALL="C", NO_COLOR="1")
     r = subprocess.run([inspect, *args, "--root", root], capture_output=True, env=env,
                        stdin=subprocess.DEVNULL, check=False)
@@ -510,23 +536,23 @@ def run(inspect, root, args):
 def transcript(inspect, host, root):
     out = ""
     for args in host.runs or [("tree",)]:
-        status, text = run(inspect, root, args)
+        status, text = run(inspect, root, args, host.nobody)
         out += f"$ vfio-inspect {shlex.join(args)}\n{text}"
         if status:
             out += f"[exit status {status}]\n"
         out += "\n"
         wide = [x for x in text.splitlines() if len(x) > 100 and not x.startswith("vfio-inspect:")]
-        if args[0] in ("tree", "show") and wide:
+        if args[0] in ("tree", "show", "explain") and wide:
             out += f"TOO WIDE: {wide[0]}\n"
     return out
 
 
-def validator():
+def validator(schema="vfio-inspect"):
     try:
         import jsonschema
     except ImportError:
         return None
-    with open(SRC + "/tools/inspect/vfio-inspect.schema.json", encoding="utf-8") as f:
+    with open(f"{SRC}/tools/inspect/{schema}.schema.json", encoding="utf-8") as f:
         schema = json.load(f)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -540,9 +566,26 @@ def check_json(inspect, root, valid):
     return [f"--json: {'/'.join(str(p) for p in e.path)}: {e.message[:200]}" for e in errors]
 
 
+def check_explain(inspect, host, root, valid):
+    """What explain prints and what it says in JSON have the same verdicts and exit status."""
+    wrong, names = [], {"unknown": "?"}
+    for args in (a for a in host.runs if a[0] == "explain" and "--udev-rule" not in a):
+        status, text = run(inspect, root, args, host.nobody)
+        doc_status, doc = run(inspect, root, [*args, "--json"], host.nobody)
+        doc = json.loads(doc)
+        errors = valid.iter_errors(doc) if valid else []
+        wrong += [f"explain --json: {e.message[:200]}" for e in errors]
+        said = [x.split()[:2] for x in text.splitlines() if re.match(r"(ok|\?|warn|fail) ", x)]
+        if said != [[names.get(v["level"], v["level"]), v["check"]] for v in doc["verdicts"]]:
+            wrong.append("explain --json has other verdicts than the text")
+        if status != doc_status:
+            wrong.append(f"explain ends with {status}, with --json {doc_status}")
+    return wrong
+
+
 def walk(names, update):
     inspect = os.path.join(os.environ.get("VV_BUILD", SRC + "/build"), "tools/vfio-inspect")
-    valid, bad, count = validator(), 0, 0
+    valid, explain, bad, count = validator(), validator("vfio-inspect-explain"), 0, 0
     if valid is None:
         print("python3-jsonschema is missing: JSON is parsed, not validated")
     for file in sorted(os.listdir(HERE)):
@@ -554,7 +597,10 @@ def walk(names, update):
         with tempfile.TemporaryDirectory(prefix="vv-host.") as root:
             host = Host(f"{HERE}/{file}")
             host.make(root)
-            got, wrong = transcript(inspect, host, root), check_json(inspect, root, valid)
+            got, wrong = transcript(inspect, host, root), []
+            if any(a[0] != "explain" for a in host.runs or [("tree",)]):
+                wrong += check_json(inspect, root, valid)
+            wrong += check_explain(inspect, host, root, explain)
         if update:
             with open(golden, "w", encoding="utf-8") as f:
                 f.write(got)
@@ -573,6 +619,7 @@ def walk(names, update):
 
 
 def main():
+    os.umask(0o022)
     if len(sys.argv) == 4 and sys.argv[1] == "make":
         Host(sys.argv[2]).make(os.path.realpath(sys.argv[3]))
         return 0
