@@ -2,6 +2,8 @@
 // Vectors in numbers: kernel calls that grow with them and not faster, and what happens when the
 // kernel's routes come to their end.
 // The vCPU is a thread (pthread_create in kvm/vcpu.c), so these run under TSan, too.
+#include <unistd.h>
+
 #include <linux/kvm.h>
 
 #include "core/log.h"
@@ -77,10 +79,10 @@ static void test_calls_of_a_mask(void **state)
  * what one gives back the other gets. */
 static void test_end_of_routes(void **state)
 {
-	const char *path = "/tmp/test_flow_vectors.log";
-	char spec[64], line[512] = "";
+	char path[64], spec[80], line[512] = "";
 	struct fake_dev *other;
 	(void)state;
+	snprintf(path, sizeof(path), "/tmp/test_flow_vectors.%ld", (long)getpid());
 	snprintf(spec, sizeof(spec), "warn,file=%s", path);
 	remove(path);
 	assert_int_equal(log_configure(spec, NULL), 0);

@@ -135,6 +135,14 @@ static void narrow(void)
 	fake_iommu()->windows[0][1] = 0x1ffffffff;
 }
 
+static void huge(void)
+{
+	static struct fake_devdesc d;
+	d = zoo_nvme;
+	d.bars[0] = (struct fake_bar){ .size = GIB(1024), .flags = FAKE_BAR_64 };
+	fake_zoo_one(&d);
+}
+
 static void dead(void)
 {
 	struct fake_dev *d = fake_zoo_one(&zoo_nvme);
@@ -182,13 +190,22 @@ static const struct wrong {
 #include "tests/flow/wrong.def"
 };
 
-/* What the program wrote to standard error, and its exit status. */
-static char *run_program(int argc, char **argv, int *ret_status)
+static char *text_of(FILE *f)
+{
+	char *text = calloc(1, 8192);
+	assert_non_null(text);
+	rewind(f);
+	text[fread(text, 1, 8191, f)] = '\0';
+	fclose(f);
+	return text;
+}
+
+/* What the program wrote to standard error (and output), and its exit status. */
+static char *run_program(int argc, char **argv, int *ret_status, char **ret_out)
 {
 	FILE *err = tmpfile(), *out = tmpfile();
 	int old_err = dup(STDERR_FILENO), old_out = dup(STDOUT_FILENO);
-	char *text = calloc(1, 8192);
-	assert_true(err && out && text && old_err >= 0 && old_out >= 0);
+	assert_true(err && out && old_err >= 0 && old_out >= 0);
 	fflush(NULL);
 	dup2(fileno(err), STDERR_FILENO);
 	dup2(fileno(out), STDOUT_FILENO);
@@ -198,11 +215,11 @@ static char *run_program(int argc, char **argv, int *ret_status)
 	dup2(old_out, STDOUT_FILENO);
 	close(old_err);
 	close(old_out);
-	rewind(err);
-	text[fread(text, 1, 8191, err)] = '\0';
-	fclose(err);
-	fclose(out);
-	return text;
+	if (ret_out)
+		*ret_out = text_of(out);
+	else
+		fclose(out);
+	return text_of(err);
 }
 
 static void test_every_wrong_input_has_its_sentence(void **state)
@@ -221,7 +238,7 @@ static void test_every_wrong_input_has_its_sentence(void **state)
 		for (unsigned int k = 0; k < ARGS && w->arg[k]; k++)
 			argv[argc++] = strdup(w->arg[k]);
 		snprintf(want, sizeof(want), "vfio-vmm: %s\n", w->says);
-		char *said = run_program(argc, argv, &status);
+		char *said = run_program(argc, argv, &status, NULL);
 		if (status != w->status || strcmp(said, want) != 0) {
 			print_error("case %zu: %d, should be %d\n said: %s want: %s", i, status,
 				    w->status, said, want);
@@ -237,10 +254,52 @@ static void test_every_wrong_input_has_its_sentence(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* What a plan that can't be shows: the map as far as it goes, and what has no place. */
+static void test_plan_that_fails_is_shown_as_far_as_it_goes(void **state)
+{
+	static const struct {
+		void (*host)(void);
+		const char *memory, *shows[3], *says;
+	} cases[] = {
+		{ narrow,
+		  "16G",
+		  { "  0x000000000000 0x0000bfffffff RAM\n", "  13312 MiB of RAM without a place\n",
+		    "BAR 0 64-bit memory          16 KiB, without a place\n" },
+		  "vfio-vmm: 13312 MiB of RAM above 4 GiB: guest addresses 0x100000000-" },
+		{ huge,
+		  "64M",
+		  { "  0x000000000000 0x000003ffffff RAM\n", "32-bit PCI window\n",
+		    "BAR 0 64-bit memory          1 TiB, without a place\n" },
+		  "vfio-vmm: the devices' 64-bit BARs need 1048576 MiB, aligned to 1048576 MiB" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *args[] = { "vfio-vmm", "--dry-run", "--assign",
+				 BDF,	     "--memory",  (char *)cases[i].memory,
+				 NULL };
+		char *out = NULL;
+		int status;
+		fake_reset();
+		cases[i].host();
+		char *said = run_program(6, args, &status, &out);
+		assert_int_equal(status, SETUP);
+		if (strncmp(said, cases[i].says, strlen(cases[i].says)) != 0)
+			fail_msg("%s", said);
+		for (unsigned int k = 0; k < 3; k++)
+			if (!strstr(out, cases[i].shows[k]))
+				fail_msg("no \"%s\" in:\n%s", cases[i].shows[k], out);
+		assert_int_equal(fake_leaks(stderr), 0);
+		free(said);
+		free(out);
+	}
+	fake_reset();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		FLOW_TEST(test_every_wrong_input_has_its_sentence),
+		FLOW_TEST(test_plan_that_fails_is_shown_as_far_as_it_goes),
 	};
 	sys = &sys_fake;
 	return cmocka_run_group_tests(tests, NULL, NULL);
