@@ -107,7 +107,7 @@ static void std_perms(struct fk_vdev *v, unsigned int id, unsigned int at, unsig
 		memset(v->wr + at + 2, 0xff, 6);
 		break;
 	case PCI_CAP_ID_VNDR:
-		memset(v->wr + at + 2, 0xff, len - 2);
+		memset(v->wr + at + 2, 0xff, len > 2 ? len - 2 : 0);
 		break;
 	default:
 		break;
@@ -152,7 +152,8 @@ static void walk_ext(struct fk_vdev *v)
 	unsigned int at = 0x100, prev = 0;
 	for (unsigned int ttl = 480; at >= 0x100 && at <= 0xffc && ttl; ttl--) {
 		uint32_t head = fk_cfg_get(d->cfg, at, 4);
-		unsigned int len = ext_len(d, at), next = head >> 20 & 0xffc;
+		unsigned int len = at < 0xff8 ? MIN(ext_len(d, at), 4096 - at) : 0;
+		unsigned int next = head >> 20 & 0xffc;
 		if (head == 0 || head == ~0u)
 			break;
 		if (len == 0 && prev) {
@@ -165,9 +166,9 @@ static void walk_ext(struct fk_vdev *v)
 			perm(v, at, 4, ~0u, 0);
 			prev = at;
 		} else {
-			own(v, at, MIN(len, 4096 - at), head & 0xffff);
+			own(v, at, len, head & 0xffff);
 			perm(v, at, 4, ~0u, 0);
-			if ((head & 0xffff) == PCI_EXT_CAP_ID_ERR)
+			if ((head & 0xffff) == PCI_EXT_CAP_ID_ERR && len >= 0x48)
 				memset(v->wr + at + 4, 0xff, 0x18);
 			if ((head & 0xffff) == PCI_EXT_CAP_ID_VNDR)
 				memset(v->wr + at + 8, 0xff, len > 8 ? len - 8 : 0);
