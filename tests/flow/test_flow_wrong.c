@@ -135,14 +135,6 @@ static void narrow(void)
 	fake_iommu()->windows[0][1] = 0x1ffffffff;
 }
 
-static void huge(void)
-{
-	static struct fake_devdesc d;
-	d = zoo_nvme;
-	d.bars[0] = (struct fake_bar){ .size = GIB(1024), .flags = FAKE_BAR_64 };
-	fake_zoo_one(&d);
-}
-
 static void dead(void)
 {
 	struct fake_dev *d = fake_zoo_one(&zoo_nvme);
@@ -266,11 +258,6 @@ static void test_plan_that_fails_is_shown_as_far_as_it_goes(void **state)
 		  { "  0x000000000000 0x0000bfffffff RAM\n", "  13312 MiB of RAM without a place\n",
 		    "BAR 0 64-bit memory          16 KiB, without a place\n" },
 		  "vfio-vmm: 13312 MiB of RAM above 4 GiB: guest addresses 0x100000000-" },
-		{ huge,
-		  "64M",
-		  { "  0x000000000000 0x000003ffffff RAM\n", "32-bit PCI window\n",
-		    "BAR 0 64-bit memory          1 TiB, without a place\n" },
-		  "vfio-vmm: the devices' 64-bit BARs need 1048576 MiB, aligned to 1048576 MiB" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
