@@ -53,7 +53,8 @@ enum inv_merge {
 	INV_MERGE_NONE,	     /* one slot's functions at most, or nothing known */
 	INV_MERGE_ACS,	     /* merged_by lets peer-to-peer traffic pass (no ACS, or not enabled) */
 	INV_MERGE_PCI,	     /* merged_by is a PCI Express to PCI bridge: one requester ID */
-	INV_MERGE_FUNCTIONS, /* functions of one device without ACS among them */
+	INV_MERGE_FUNCTIONS, /* functions of one device without ACS among them; with merged_by,
+				the first of the bridges that these functions are */
 };
 
 struct inv_group {
@@ -233,6 +234,8 @@ char *inv_link_text(const struct inv_fn *f, char *buf, size_t size);
 char *inv_size_text(uint64_t size, char *buf, size_t len);
 /* "4 KiB, 2 MiB, 1 GiB"; "4 KiB and every power of two above" */
 char *inv_pages_text(uint64_t sizes, char *buf, size_t len);
+/* Does this bridge, as far as its configuration space was read, lack ACS that isolates? */
+bool inv_acs_lacks(const struct inv_fn *b);
 /* The first capability with that id; NULL. */
 const struct inv_cap *inv_cap_find(const struct inv_fn *f, uint16_t id, bool ext);
 /* Bytes of configuration space; all ones past what was read. */

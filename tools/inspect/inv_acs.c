@@ -39,15 +39,29 @@ static bool to_pci(const struct inv *inv, int bridge)
 	return false;
 }
 
+static bool slot_equal(const struct inv *inv, int i, int j)
+{
+	const struct bdf *a = &inv->fn[i].pci.at, *b = &inv->fn[j].pci.at;
+	return a->seg == b->seg && a->bus == b->bus && a->dev == b->dev;
+}
+
 static bool same_slot(const struct inv *inv, const struct inv_group *g)
 {
-	const struct bdf *a = &inv->fn[g->fn[0]].pci.at;
 	for (unsigned int i = 1; i < g->n_fn; i++) {
-		const struct bdf *b = &inv->fn[g->fn[i]].pci.at;
-		if (a->seg != b->seg || a->bus != b->bus || a->dev != b->dev)
+		if (!slot_equal(inv, (int)g->fn[0], (int)g->fn[i]))
 			return false;
 	}
 	return true;
+}
+
+bool inv_acs_lacks(const struct inv_fn *b)
+{
+	if (!b->acs.known)
+		return false;
+	/* PCIe 6.0 6.12.1.2: an upstream port has ACS only as one of several functions. */
+	if (b->pcie_type == PCI_EXP_TYPE_UPSTREAM && !(inv_cfg(b, PCI_HEADER_TYPE, 1) & 0x80))
+		return false;
+	return !b->acs.present || (b->acs.ctrl & ACS_WANTED) != ACS_WANTED;
 }
 
 void inv_merge_find(const struct inv *inv, struct inv_group *g)
@@ -59,12 +73,18 @@ void inv_merge_find(const struct inv *inv, struct inv_group *g)
 	int id = inv->fn[g->fn[0]].group;
 	for (unsigned int i = 0; i < g->n_fn; i++) {
 		int top = top_bridge(inv, (int)g->fn[i], id);
-		if (top == INV_NONE)
+		if (top == INV_NONE || top == g->merged_by)
 			continue;
+		if (g->merged_by != INV_NONE) { /* bridges that are functions of one device */
+			if (slot_equal(inv, top, g->merged_by))
+				g->merge = INV_MERGE_FUNCTIONS;
+			continue;
+		}
 		g->merged_by = top;
 		g->merge = to_pci(inv, top) ? INV_MERGE_PCI : INV_MERGE_ACS;
-		return;
 	}
+	if (g->merged_by != INV_NONE)
+		return;
 	/* A conventional bus's functions without its bridge: the bridge's alias is another's. */
 	int parent = inv->fn[g->fn[0]].parent;
 	if (same_slot(inv, g)) {
@@ -88,7 +108,7 @@ static void acs_reason(const struct inv_fn *b, char *buf, size_t size)
 		{ PCI_ACS_UF, "Upstream Forwarding" },
 	};
 	buf[0] = '\0';
-	if (!b->acs.known)
+	if (!inv_acs_lacks(b))
 		return;
 	if (!b->acs.present) {
 		snprintf(buf, size, " (it has no ACS)");
@@ -120,7 +140,12 @@ char *inv_group_merge(const struct inv *inv, const struct inv_group *g, char *bu
 	const struct inv_fn *b = &inv->fn[g->merged_by];
 	bdf_str(&b->pci.at, name);
 	acs_reason(b, why, sizeof(why));
-	if (g->merge == INV_MERGE_PCI)
+	if (g->merge == INV_MERGE_FUNCTIONS)
+		snprintf(buf, size,
+			 "behind %s or another function of that device, which do not isolate each "
+			 "other%s",
+			 name, why);
+	else if (g->merge == INV_MERGE_PCI)
 		snprintf(buf, size,
 			 "all behind %s, a bridge to conventional PCI: they share one requester ID",
 			 name);

@@ -245,7 +245,7 @@ static void acs_words(const struct inv_fn *b, char *buf, size_t size)
 		snprintf(buf, size,
 			 b->asleep[0] ? "ACS not read: it sleeps" : "ACS " INV_NEED_ROOT);
 	} else if (!b->acs.present) {
-		snprintf(buf, size, "no ACS");
+		snprintf(buf, size, "%s", inv_acs_lacks(b) ? "no ACS" : "needs no ACS");
 	} else {
 		snprintf(buf, size, "ACS");
 		for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
@@ -264,15 +264,11 @@ static void show_path(const struct inspect *in, const struct inv *inv, const str
 		const struct inv_fn *b = &inv->fn[p];
 		bool merges = b->group != INV_NONE && b->group == f->group;
 		bool by = f->group != INV_NONE && inv->group[f->group].merged_by == p;
-		bool lacks = b->acs.known &&
-			     (!b->acs.present ||
-			      (b->acs.ctrl & (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)) !=
-				      (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF));
 		acs_words(b, acs, sizeof(acs));
 		show_line(in, "%s %s, %s%s", bdf_str(&b->pci.at, at), acs,
 			  b->group == INV_NONE ? "no group"
 			  : merges	       ? "in the same group"
-			  : !lacks	       ? "isolates"
+			  : !inv_acs_lacks(b)  ? "isolates"
 			  : inv->acs_override  ? "another group, by pcie_acs_override alone"
 					       : "another group, by a kernel quirk for this port",
 			  by ? ": this bridge merges the group" : "");
