@@ -119,8 +119,30 @@ static void check(const struct fake_devdesc *d, uint8_t *before, const uint8_t *
 	memcpy(before, now, 4096);
 }
 
+/* What no write changes for the guest (PCIe 6.0 7.5.1): ids, class, header type, capability
+ * pointer, interrupt pin; and each capability's id and link. */
+static uint32_t fixed_sum(void)
+{
+	static const uint8_t regs[] = { PCI_VENDOR_ID,		 PCI_CLASS_REVISION,
+					PCI_SUBSYSTEM_VENDOR_ID, PCI_HEADER_TYPE,
+					PCI_CAPABILITY_LIST,	 PCI_INTERRUPT_PIN };
+	static const uint8_t sizes[] = { 4, 4, 4, 1, 1, 1 };
+	struct pcidev *pd = guest_pcidev(fn);
+	uint32_t sum = 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(regs); i++)
+		sum = sum * 31 + pcidev_cfg_read(pd, regs[i], sizes[i]);
+	unsigned int at = pcidev_cfg_read(pd, PCI_CAPABILITY_LIST, 1);
+	for (unsigned int n = 0; at && n < 48; n++, at = pcidev_cfg_read(pd, at + 1, 1))
+		sum = sum * 31 + pcidev_cfg_read(pd, at, 2);
+	at = pd->cfg.size > 256 ? 0x100 : 0;
+	for (unsigned int n = 0; at && n < 960; n++, at = pcidev_cfg_read(pd, at, 4) >> 20)
+		sum = sum * 31 + pcidev_cfg_read(pd, at, 4);
+	return sum;
+}
+
 static void write_everywhere(const struct fake_devdesc *d, unsigned int size, unsigned int which)
 {
+	const uint32_t fixed = fixed_sum();
 	struct pcidev *pd = guest_pcidev(fn);
 	uint8_t before[4096], ok[4096];
 	memcpy(before, fake_dev_config(hw), sizeof(before));
@@ -131,6 +153,8 @@ static void write_everywhere(const struct fake_devdesc *d, unsigned int size, un
 		pcidev_cfg_read(pd, off, size);
 		check(d, before, ok, off, size, val);
 	}
+	if (fixed_sum() != fixed)
+		fail_msg("%s: writes of %u bytes change what is read-only", d->name, size);
 	if (guest_caps_walk(fn, false) < 0 || guest_caps_walk(fn, true) < 0)
 		fail_msg("%s: after writes of %u bytes its capabilities can't be walked", d->name,
 			 size);
