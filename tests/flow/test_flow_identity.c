@@ -235,6 +235,30 @@ static void test_function_has_one_of_each_capability(void **state)
 	assert_int_equal(fake_kvm_msi_count(0x60), 1);
 }
 
+/* --- every call failed: an OpRegion on top of the rest ---------------------------------------- */
+
+static void igd_host(void *opaque)
+{
+	(void)opaque;
+	fake_zoo_one(&zoo_igd);
+}
+
+static int igd_life(void *opaque, struct verr *err)
+{
+	const struct guest_setup s = { .accel = "none", .device = { "vfio-pci,host=" HOST_BDF } };
+	(void)opaque;
+	int r = guest_open(&g, &s, err);
+	guest_close(&g);
+	return r;
+}
+
+static void test_opregion_under_failing_calls(void **state)
+{
+	const struct fake_sweep s = { .name = "igd", .setup = igd_host, .run = igd_life };
+	(void)state;
+	assert_int_equal(fault_sweep(&s, NULL), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -251,6 +275,7 @@ int main(void)
 		FLOW_TEST(test_extended_list_that_loops_is_cut),
 		FLOW_TEST(test_pending_bits_of_all_vectors_are_there),
 		FLOW_TEST(test_function_has_one_of_each_capability),
+		FLOW_TEST(test_opregion_under_failing_calls),
 	};
 	sys = &sys_fake;
 	return cmocka_run_group_tests(tests, NULL, NULL);
