@@ -58,6 +58,8 @@ int hostpci_vendor_now(const struct bdf *at);
  * the first call: /usr/share/misc/pci.ids under the root prefix if it is there, else this
  * machine's. Returns buf. */
 char *hostpci_name(const struct hostpci_dev *d, char *buf, size_t size);
+/* Names come from this file instead; before the first is asked for. */
+void hostpci_set_names(const char *path);
 /* "Ethernet controller" */
 char *hostpci_class_name(uint32_t class_code, char *buf, size_t size);
 

@@ -14,6 +14,12 @@
 #include "core/sys.h"
 
 static jmp_buf out_of_memory;
+static char names_path[512];
+
+void hostpci_set_names(const char *path)
+{
+	snprintf(names_path, sizeof(names_path), "%s", path);
+}
 
 /* libpci wants this never to return; it calls it only when memory has run out. */
 static void __attribute__((noreturn, format(printf, 1, 2))) names_fatal(char *msg, ...)
@@ -31,10 +37,13 @@ static void __attribute__((format(printf, 1, 2))) names_quiet(char *msg, ...)
 static void use_captured_names(struct pci_access *access)
 {
 	char path[512];
-	if (hostpci_root()[0] == '\0')
+	if (names_path[0])
+		snprintf(path, sizeof(path), "%s", names_path);
+	else if (hostpci_root()[0] == '\0')
 		return;
-	hostpci_path(path, sizeof(path), "/usr/share/misc/pci.ids");
-	char *copy = sys->access(path, R_OK) == 0 ? strdup(path) : NULL;
+	else
+		hostpci_path(path, sizeof(path), "/usr/share/misc/pci.ids");
+	char *copy = names_path[0] || sys->access(path, R_OK) == 0 ? strdup(path) : NULL;
 	if (copy)
 		pci_set_name_list_path(access, copy, 1);
 }

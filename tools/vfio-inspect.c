@@ -14,19 +14,20 @@
 #include "core/sys.h"
 #include "pci/hostpci.h"
 #include "tools/inspect/inspect.h"
+#include "tools/inspect/record.h"
 
 /* The first is what runs when none is named. */
 static const struct inspect_cmd *const commands[] = {
-	&inspect_tree,
-	&inspect_show,
-	&inspect_explain,
+	&inspect_tree, &inspect_show, &inspect_explain, &inspect_capture,
+	&inspect_html, &inspect_diff, &inspect_watch,	&inspect_complete,
 };
 
-enum { OPT_COLOUR = 1, OPT_ROOT, OPT_JSON };
+enum { OPT_COLOUR = 1, OPT_ROOT, OPT_JSON, OPT_REDACT };
 
 static const struct option common[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "redact", no_argument, NULL, OPT_REDACT },
 	{ "color", required_argument, NULL, OPT_COLOUR },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -36,6 +37,7 @@ static const struct option common[] = {
 
 struct state {
 	struct inspect in;
+	bool redact;
 	enum { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER } colour;
 };
 
@@ -60,7 +62,8 @@ static void help(void)
 		printf("  %-28s %s\n", commands[i]->synopsis, commands[i]->summary);
 	puts("\n"
 	     "      --json         print JSON (vfio-inspect.schema.json describes it)\n"
-	     "      --root DIR     read the machine captured in DIR, not this one\n"
+	     "      --root FILE    read the machine captured in FILE, or unpacked in a folder\n"
+	     "      --redact       leave out what identifies the machine or its people\n"
 	     "      --color WHEN   auto (on a terminal, without NO_COLOR), always or never\n"
 	     "  -h, --help         print this\n"
 	     "  -V, --version      print the version\n"
@@ -81,20 +84,11 @@ static void options_of(const struct inspect_cmd *cmd, struct option all[MAX_OPTI
 		all[n++] = *o;
 }
 
-static int set_root(const char *dir)
+static int set_root(const char *where)
 {
-	struct stat st;
-	char path[512];
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices", dir);
-	if (sys->stat(path, &st) < 0) {
-		fprintf(stderr,
-			"vfio-inspect: %s holds no captured machine: there is no %s (a capture is "
-			"unpacked with: tar -xf FILE -C DIR)\n",
-			dir, path);
-		return INSPECT_FAILED;
-	}
-	hostpci_set_root(dir);
-	return -1;
+	struct verr err = { .code = 0 };
+	int r = root_set(where, &err);
+	return r < 0 ? inspect_fail(&err, r) : -1;
 }
 
 static int set_colour(struct state *s, const char *when)
@@ -143,6 +137,9 @@ static int parse_options(struct state *s, const struct inspect_cmd *cmd, const c
 			break;
 		case OPT_ROOT:
 			status = set_root(optarg);
+			break;
+		case OPT_REDACT:
+			s->redact = true;
 			break;
 		case OPT_COLOUR:
 			status = set_colour(s, optarg);
@@ -211,9 +208,19 @@ static int parse_operands(struct inspect *in, const struct inspect_cmd *cmd)
 	return -1;
 }
 
+/* `--watch` and `--diff OLD` are spellings of the commands. */
+static void as_commands(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--watch") == 0 || strcmp(argv[i], "--diff") == 0)
+			argv[i] += 2;
+	}
+}
+
 static int parse(struct state *s, int argc, char **argv, const struct inspect_cmd **ret)
 {
 	const struct inspect_cmd *cmd = commands[0];
+	as_commands(argc, argv);
 	int status = parse_options(s, cmd, "+", argc, argv);
 	if (status >= 0)
 		return status;
@@ -247,7 +254,9 @@ int main(int argc, char **argv)
 		s.in.colour = s.colour == COLOUR_ALWAYS ||
 			      (s.colour == COLOUR_AUTO && isatty(STDOUT_FILENO) &&
 			       !(no_colour && no_colour[0]));
-		status = cmd->run(&s.in);
+		struct verr err = { .code = 0 };
+		int r = s.redact ? root_redact(&err) : 0;
+		status = r < 0 ? inspect_fail(&err, r) : cmd->run(&s.in);
 		if (fflush(stdout) != 0 && status == INSPECT_OK) {
 			fprintf(stderr, "vfio-inspect: can't write the output: %s\n",
 				strerror(errno));

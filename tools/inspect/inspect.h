@@ -39,7 +39,8 @@ struct inspect_cmd {
 	int (*run)(struct inspect *in); /* returns the exit status; prints its own errors */
 };
 
-extern const struct inspect_cmd inspect_tree, inspect_show, inspect_explain;
+extern const struct inspect_cmd inspect_tree, inspect_show, inspect_explain, inspect_capture,
+	inspect_html, inspect_diff, inspect_watch, inspect_complete;
 
 /* "vfio-inspect: sentence" on stderr; returns INSPECT_FAILED. */
 int inspect_fail(const struct verr *err, int code);
