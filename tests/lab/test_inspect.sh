@@ -58,7 +58,7 @@ after()
 		check "no line is wider than 100 columns" not grep -q '.\{101\}' "$r/tree.txt"
 		check "groups are judged" grep -qE '^  group [0-9]+.*(viable|bridges only)' "$r/tree.txt"
 		check "the IOMMU is named" grep -qE '^IOMMU dmar[0-9]+  Intel VT-d' "$r/tree.txt"
-		check "who has a group open is named" grep -qE 'is held by test_inspect \(pid [0-9]+\)' "$r/held.txt"
+		check "who has a group open is named" grep -qE 'is held by test_inspect.sh \(pid [0-9]+\)' "$r/held.txt"
 		check "VFIO's regions" grep -qE '^    BAR 0 +128 KiB rw, mappable 0x0-0x1ffff' "$r/open.txt"
 		check "VFIO's interrupts" grep -qE '^    MSI-X +5, ' "$r/open.txt"
 		check "usable DMA addresses" grep -qE '^    IOVA +0x0-0xfedfffff' "$r/open.txt"
