@@ -238,6 +238,8 @@ static int parse(struct state *s, int argc, char **argv, const struct inspect_cm
 	s->in.cmd = cmd->name;
 	s->in.arg = argv + optind;
 	s->in.n_args = (unsigned int)(argc - optind);
+	if (s->redact && cmd == &inspect_watch)
+		return usage("watch can't take --redact, which shows a copy that does not change");
 	*ret = cmd;
 	return parse_operands(&s->in, cmd);
 }

@@ -85,6 +85,8 @@ printf '{"schema": "vfio-inspect", "version": 1, "host": 5, "functions": [7, {"a
 check "odd types are no crash" status 1 "$inspect" --root "$root" diff "$tmp/hostile.json"
 check "... nor control characters" grep -qF -- '- \u001B[2J \u0007x' "$tmp/out"
 
+check "watch with --redact is wrong usage" status 2 "$inspect" --root "$root" --redact watch
+
 # watch
 waits_for()
 {
