@@ -14,21 +14,21 @@
 
 #include "tests/fake/fake_kvm_int.h"
 
-static unsigned int exits;
+static unsigned int exits; /* atomic: tests read it while vCPUs run */
 
 void fk_kvm_count_exit(void)
 {
-	exits++;
+	__atomic_fetch_add(&exits, 1, __ATOMIC_RELAXED);
 }
 
 unsigned int fake_kvm_exits(void)
 {
-	return exits;
+	return __atomic_load_n(&exits, __ATOMIC_RELAXED);
 }
 
 void fk_kvm_vcpu_reset(void)
 {
-	exits = 0;
+	__atomic_store_n(&exits, 0, __ATOMIC_RELAXED);
 }
 
 /* --- what is set and read back ------------------------------------------------------------ */
@@ -211,7 +211,7 @@ static long hand_over(struct fk_vcpu *v)
 	run->exit_reason = x.err ? KVM_EXIT_UNKNOWN : x.reason;
 	if (x.err)
 		return -x.err;
-	exits++;
+	__atomic_fetch_add(&exits, 1, __ATOMIC_RELAXED);
 	switch (x.reason) {
 	case KVM_EXIT_MMIO:
 		run->mmio.phys_addr = x.addr;

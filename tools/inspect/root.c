@@ -17,6 +17,8 @@
 #include "pci/hostpci.h"
 #include "tools/inspect/record.h"
 
+#define OPEN_TRIES 1000
+
 static struct sys_ops dir_ops;
 static int dir_fd = -1;
 static size_t dir_len; /* of the root prefix */
@@ -31,7 +33,13 @@ static int open_in(const char *path, int flags)
 	if (strncmp(path, hostpci_root(), dir_len) != 0)
 		return -ENOENT;
 	path += dir_len + strspn(path + dir_len, "/");
-	long fd = syscall(SYS_openat2, dir_fd, *path ? path : ".", &how, sizeof(how));
+	/* EAGAIN: something was renamed, anywhere in the system, while ".." was looked up. */
+	long fd = -1;
+	for (unsigned int i = 0; i < OPEN_TRIES && fd < 0; i++) {
+		fd = syscall(SYS_openat2, dir_fd, *path ? path : ".", &how, sizeof(how));
+		if (fd < 0 && errno != EAGAIN)
+			break;
+	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
