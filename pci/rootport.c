@@ -153,7 +153,9 @@ void rootport_plugged(struct pcidev *port)
 {
 	struct rootport *rp = rootport_of(port);
 	rp->present = true;
-	update_slot(rp, 0);
+	/* Without power there is no link to come up, and a driver that sees a button waits for it
+	 * alone (Linux enables no presence event then): it is pressed, too. */
+	update_slot(rp, powered(rp) ? 0 : PCI_EXP_SLTSTA_ABP);
 }
 
 void rootport_unplugged(struct pcidev *port)

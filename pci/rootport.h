@@ -11,7 +11,8 @@ VV_BEGIN_DECLS
 struct rootport;
 extern const struct dev_type rootport_type;
 
-/* Hot add: the function is on the secondary bus; raises presence and link-active events. */
+/* Hot add: the function is on the secondary bus; raises presence and link-active events, and
+ * presses the attention button of a slot without power. */
 void rootport_plugged(struct pcidev *port);
 /* Presses the attention button: asks the guest to let go. `ejected` is called (under the machine
  * lock, from the guest's own write; it may remove the function) once the guest powers the slot

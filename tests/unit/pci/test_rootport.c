@@ -168,10 +168,10 @@ static void test_hot_add_raises_events_and_power_brings_the_link(void **state)
 	struct tdev *t = card();
 	assert_int_equal(sta(), 0); /* not before it is plugged */
 	rootport_plugged(rp);
-	assert_int_equal(sta(), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC);
+	assert_int_equal(sta(), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	assert_int_equal(interrupts(), before + 1);
 	assert_null(pcibus_lookup(&g.root, 1, 0)); /* no power yet */
-	wr(PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC);
+	wr(PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	wr(PCI_EXP_SLTCTL, ON | WANTED);
 	assert_true(link_active());
 	assert_true(sta() & PCI_EXP_SLTSTA_DLLSC);
