@@ -73,3 +73,20 @@ static inline void flow_enable(void)
 	{                                                                                          \
 #f, f, flow_setup, flow_teardown, NULL                                             \
 	}
+
+/* For fault sweeps: one device (opaque: as after --device) added to a bare machine, no more. */
+static inline int guest_seat(void *opaque, struct verr *err)
+{
+	const struct guest_setup bare = { .accel = "none" };
+	struct guest one;
+	if (guest_open(&one, &bare, err) < 0)
+		guest_close(&one);
+	int r = -EIO;
+	if (one.m) {
+		machine_lock(one.m);
+		r = machine_add_device(one.m, opaque, err);
+		machine_unlock(one.m);
+	}
+	guest_close(&one);
+	return r;
+}

@@ -5,29 +5,12 @@
 
 #include "sweep.h"
 
-/* The assigned device's part alone: the error always has its address. */
-static int seat(void *opaque, struct verr *err)
-{
-	const struct guest_setup bare = { .accel = "none" };
-	struct guest one;
-	if (guest_open(&one, &bare, err) < 0)
-		guest_close(&one);
-	int r = -EIO;
-	if (one.m) {
-		machine_lock(one.m);
-		r = machine_add_device(one.m, opaque, err);
-		machine_unlock(one.m);
-	}
-	guest_close(&one);
-	return r;
-}
-
 static void test_errors_name_the_device(void **state)
 {
 	char arg[] = "vfio-pci,host=" HOST_BDF;
 	const struct fake_sweep s = { .name = "device added",
 				      .setup = host,
-				      .run = seat,
+				      .run = guest_seat,
 				      .opaque = arg,
 				      .path = "*vfio*",
 				      .names = HOST_BDF };

@@ -132,28 +132,11 @@ static void host(void *opaque)
 	fake_allow_path("/dev/urandom");
 }
 
-static int seat(void *opaque, struct verr *err)
-{
-	const struct guest_setup bare = { .accel = "none" };
-	struct guest one;
-
-	if (guest_open(&one, &bare, err) < 0)
-		guest_close(&one);
-	int r = -EIO;
-	if (one.m) {
-		machine_lock(one.m);
-		r = machine_add_device(one.m, opaque, err);
-		machine_unlock(one.m);
-	}
-	guest_close(&one);
-	return r;
-}
-
 static void test_every_failure_of_its_set_up_is_undone_and_named(void **state)
 {
 	char arg[] = "virtio-rng,id=r,bus=pci.0";
 	const struct fake_sweep s = {
-		.name = "virtio-rng", .setup = host, .run = seat, .opaque = arg
+		.name = "virtio-rng", .setup = host, .run = guest_seat, .opaque = arg
 	};
 	struct fake_sweep_stats st;
 
