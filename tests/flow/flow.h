@@ -3,6 +3,7 @@
 // ends of a case. Each test file has its own copy of this state.
 #pragma once
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
