@@ -14,6 +14,7 @@
 
 #define QUIET_MS 60  /* a burst is over */
 #define LATE_MS	 600 /* or goes on, and is looked at anyhow */
+#define AGAIN_MS 500 /* after a look that failed */
 #define DAY_S	 86400
 
 static double every_s; /* 0: events only */
@@ -41,14 +42,15 @@ static json_t *look(struct verr *reterr)
 	return doc;
 }
 
-/* Prints what differs and keeps the new document. -errno when nobody reads any more. */
+/* Prints what differs and keeps the new document. -EAGAIN: it could not be read, but may be soon;
+ * -EPIPE: nobody reads any more. */
 static int look_again(struct inspect *in, json_t **doc)
 {
 	struct verr err = { .code = 0 };
 	json_t *now = look(&err);
 	if (!now) {
 		inspect_fail(&err, err.code); /* a function that goes away while it is read */
-		return 0;
+		return -EAGAIN;
 	}
 	json_t *changes = change_list(*doc, now);
 	for (size_t i = 0; i < json_array_size(changes); i++) {
@@ -82,8 +84,9 @@ static int loop(struct inspect *in, struct hostpci_watch *w, int signals, json_t
 	struct pollfd p[2] = { { .fd = hostpci_watch_fd(w), .events = POLLIN },
 			       { .fd = signals, .events = POLLIN } };
 	int r = 0;
-	while (r == 0) {
-		int n = poll(p, 2, every_s > 0 ? (int)(every_s * 1000) : -1);
+	while (r == 0 || r == -EAGAIN) {
+		int wait = r < 0 ? AGAIN_MS : every_s > 0 ? (int)(every_s * 1000) : -1;
+		int n = poll(p, 2, wait);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0 && p[1].revents)

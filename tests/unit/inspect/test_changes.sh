@@ -21,7 +21,7 @@ check()
 		echo "ok   $words"
 	else
 		echo "FAIL $words"
-		[ ! -s "$tmp/out" ] || cat "$tmp/out"
+		cat "$tmp/out" "$tmp/err" 2>/dev/null
 		failed=1
 	fi
 }
