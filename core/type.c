@@ -216,10 +216,11 @@ static void widen(struct columns *col, const struct prop *props)
 {
 	char buf[128];
 	for (const struct prop *p = props; p && p->name; p++) {
-		col->syntax = MAX(col->syntax, (size_t)syntax_of(buf, sizeof(buf), p));
+		size_t n = (size_t)syntax_of(buf, sizeof(buf), p);
+		/* One with many choices moves its own row only. */
+		col->syntax = MAX(col->syntax, n <= 40 ? n : 0);
 		col->def = MAX(col->def, p->def ? strlen(p->def) : 0);
 	}
-	col->syntax = MIN(col->syntax, 40);
 	col->def = MIN(col->def, 20);
 }
 

@@ -27,6 +27,9 @@
 
 static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
 
+static const char *const msix_choices[] = { "off",  "auto", "bar0", "bar1", "bar2",
+					    "bar3", "bar4", "bar5", NULL };
+
 #define BAR_PROP(n)                                                                                \
 	PROP_NAMED("bar" #n, struct passthru_config, bar[n], PROP_ENUM, "direct",                  \
 		   n == 0 ? "map its pages, trap every access, or leave it out" : "the same",      \
@@ -57,6 +60,8 @@ static const struct prop passthru_props[] = {
 	BAR_PROP(3),
 	BAR_PROP(4),
 	BAR_PROP(5),
+	PROP_NAMED("x-msix-relocation", struct passthru_config, msix_to, PROP_ENUM, "off",
+		   "out of pages with registers", .choices = msix_choices),
 	PROP_NAMED("vf-token", struct passthru_config, vf_token, PROP_CUSTOM, NULL,
 		   "UUID that opens a function whose SR-IOV family VFIO has",
 		   .parse = passthru_token_parse, .syntax = "<uuid>"),
@@ -91,6 +96,7 @@ static uint64_t passthru_bar_read(struct pcidev *pd, unsigned int bar, uint64_t 
 	if (!p->lost && !quirks_bar_read(p, bar, off, size, &val))
 		val = vfio_region_read(p->vd, bar, off, size);
 	passthru_intx_touched(p);
+	passthru_crowd_count(p, bar, off);
 	return val;
 }
 
@@ -102,6 +108,7 @@ static void passthru_bar_write(struct pcidev *pd, unsigned int bar, uint64_t off
 	if (!p->lost && bar != PCIDEV_ROM && !quirks_bar_write(p, bar, off, val, size))
 		vfio_region_write(p->vd, bar, off, val, size);
 	passthru_intx_touched(p);
+	passthru_crowd_count(p, bar, off);
 }
 
 /* A write that should have turned it on may have failed: then the trap answers. */

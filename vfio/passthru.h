@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // "vfio-pci": a host PCI function handed to the guest. The parts of the device are in
 // passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
-// directly), passthru_win.c (mapping them), passthru_irq.c (interrupt modes, MSI, MSI-X),
-// passthru_intx.c (the pin), passthru_reset.c and passthru_life.c (leaving and losing it).
+// directly), passthru_msix.c (where the MSI-X table is found), passthru_win.c (mapping BARs),
+// passthru_irq.c (interrupt modes, MSI, MSI-X), passthru_intx.c (the pin), passthru_reset.c and
+// passthru_life.c (leaving and losing it).
 #pragma once
 
 #include <stdbool.h>
@@ -38,7 +39,8 @@ struct passthru_config {
 	int on_request, on_error;
 	bool rombar;
 	char *romfile;
-	int bar[6]; /* enum bar_mode */
+	int bar[6];  /* enum bar_mode */
+	int msix_to; /* enum msix_to */
 	bool x_no_mmap, x_no_resample;
 	bool quirks;
 	uint8_t clique;	   /* x-nv-gpudirect-clique plus one; 0: none */
@@ -81,6 +83,13 @@ struct passthru_intx {
 	bool storm;		/* reported */
 };
 
+/* Registers that share a page with the MSI-X structures: how often the guest comes for them. */
+struct passthru_crowd {
+	unsigned int exits;
+	uint64_t since; /* of the first of them; CLOCK_MONOTONIC milliseconds */
+	bool told;
+};
+
 struct quirk_set;
 
 struct passthru {
@@ -108,6 +117,7 @@ struct passthru {
 	uint8_t *fresh;	    /* MSI-X: vectors that became live in this batch; owned */
 	bool any_fresh;
 	struct passthru_intx intx;
+	struct passthru_crowd crowd;
 
 	struct loop_fd req, err; /* the host wants the device back; it had an error */
 	int req_fd, err_fd;	 /* owned; -1 */
@@ -189,6 +199,10 @@ void passthru_irq_off(struct passthru *p); /* every index off; idempotent */
 /* The guest's write at [off, off+size) is committed: back in D0, the host may grant what it refused
  * a function that slept. */
 void passthru_irq_cfg_written(struct pcidev *pd, unsigned int off, unsigned int size);
+
+/* --- passthru_msix.c --- */
+/* The guest has just made a trapped access there, which was not to table or pending bits. */
+void passthru_crowd_count(struct passthru *p, unsigned int bar, uint64_t off);
 
 /* --- passthru_intx.c --- */
 void passthru_intx_init(struct passthru *p); /* before anything that may fail */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The BAR planner (see the header). The rule for what is mapped directly: every area VFIO lets us
-// map, minus the pages of the MSI-X table, of the PBA and of what a quirk answers for, each rounded
-// outwards to whole pages. Nothing is assumed about how many areas there are, where the table lies,
-// or that the PBA follows it.
+// map, minus the pages of the MSI-X table and of the PBA (unless the guest finds those elsewhere:
+// passthru_msix.c) and of what a quirk answers for, each rounded outwards to whole pages. Nothing
+// is assumed about how many areas there are, where the table lies, or that the PBA follows it.
 
 #include "vfio/passthru_bar.h"
 
@@ -127,8 +127,7 @@ static int punch(struct rangeset *s, uint64_t off, uint64_t len, uint64_t page)
 }
 
 /* The directly mapped ranges of one BAR. */
-static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_size,
-		     struct rangeset *s)
+static int bar_areas(const struct bar_facts *f, unsigned int bar, bool msix, struct rangeset *s)
 {
 	const struct vfio_region *r = &f->region[bar];
 	int rc = 0;
@@ -137,7 +136,7 @@ static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_s
 		struct range a;
 
 		if (!range_make(r->area[i].off, r->area[i].size, &a) ||
-		    a.last >= ALIGN_UP(bar_size, f->page_size))
+		    a.last >= ALIGN_UP(r->size, f->page_size))
 			continue;
 		/* Whole pages only, rounded inwards. */
 		uint64_t first = ALIGN_UP(a.first, f->page_size);
@@ -145,9 +144,9 @@ static int bar_areas(const struct bar_facts *f, unsigned int bar, uint64_t bar_s
 		if (first < end)
 			rc = rangeset_add(s, (struct range){ first, end - 1 });
 	}
-	if (rc == 0 && f->msix.n && f->msix.tbir == bar)
+	if (rc == 0 && msix && f->msix.tbir == bar)
 		rc = punch(s, f->msix.toff, MSIX_TABLE_SIZE(f->msix.n), f->page_size);
-	if (rc == 0 && f->msix.n && f->msix.pbir == bar)
+	if (rc == 0 && msix && f->msix.pbir == bar)
 		rc = punch(s, f->msix.poff, MSIX_PBA_SIZE(f->msix.n), f->page_size);
 	for (unsigned int i = 0; i < f->n_trap && rc == 0; i++)
 		if (f->trap[i].bar == bar)
@@ -159,7 +158,7 @@ static int plan_pieces(const struct bar_facts *f, struct bar_plan *p, unsigned i
 		       struct verr *reterr)
 {
 	struct rangeset s = { 0 };
-	int rc = bar_areas(f, bar, p->bar[bar].size, &s);
+	int rc = bar_areas(f, bar, f->msix.n && !p->msix_moved, &s);
 
 	if (rc < 0)
 		verr_set(reterr, rc, "out of memory");
@@ -194,6 +193,8 @@ int bar_plan_make(const struct bar_facts *f, struct bar_plan *ret, struct verr *
 				MSIX_PBA_SIZE(f->msix.n), reterr);
 	if (rc == 0)
 		rc = apply_modes(f, &p, reterr);
+	if (rc == 0)
+		rc = bar_plan_msix(f, &p, reterr);
 	for (unsigned int i = 0; i < 6 && rc == 0; i++)
 		if (!f->no_mmap && f->mode[i] == BAR_DIRECT &&
 		    (p.bar[i].kind == PCIBAR_MEM32 || p.bar[i].kind == PCIBAR_MEM64))

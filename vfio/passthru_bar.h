@@ -27,6 +27,11 @@ struct msix_place {
  * peer-to-peer DMA. BAR_HIDE: the guest finds no such BAR. */
 enum bar_mode { BAR_DIRECT, BAR_TRAP, BAR_HIDE };
 
+/* Where the guest finds the MSI-X table and pending bits: where they are; elsewhere if other
+ * registers may lie in their pages, which would cost an exit each; or, from MSIX_TO_BAR on, in that
+ * BAR. */
+enum msix_to { MSIX_STAYS, MSIX_AUTO, MSIX_TO_BAR };
+
 /* Part of a BAR that a quirk answers for: its pages are not mapped. */
 struct bar_trap {
 	uint8_t bar;
@@ -42,6 +47,7 @@ struct bar_facts {
 	unsigned int n_trap;
 	uint64_t page_size;
 	int mode[6];	   /* enum bar_mode, by the user */
+	int msix_to;	   /* enum msix_to, by the user */
 	bool no_mmap;	   /* trap everything (x-no-mmap) */
 	bool no_rom;	   /* rombar=off */
 	uint64_t rom_file; /* romfile=: bytes in it; 0: the function's own ROM */
@@ -63,10 +69,14 @@ struct bar_plan {
 	} bar[PCIDEV_N_BARS];
 	struct bar_piece piece[BAR_PLAN_PIECES];
 	unsigned int n_pieces;
+	struct msix_place msix; /* may lie past what the BAR physically has */
+	bool msix_moved;
 };
 
 /* -EINVAL names the BAR and what is wrong with it (size not a power of two, MSI-X table outside
- * its BAR ...), -E2BIG too many pieces. */
+ * its BAR ...), -E2BIG too many pieces, -ENOMEM. */
 int bar_plan_make(const struct bar_facts *f, struct bar_plan *ret, struct verr *reterr);
+/* passthru_msix.c's part of it, the BARs being in `p`: p->msix and the BAR that grows for it. */
+int bar_plan_msix(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr);
 
 VV_END_DECLS

@@ -93,7 +93,7 @@ static int add_msi(struct passthru *p, const struct pcicap *cap, unsigned int le
 static int add_msix(struct passthru *p, const struct pcicap *cap, unsigned int len,
 		    struct verr *reterr)
 {
-	const struct msix_place *m = &p->msix;
+	const struct msix_place *m = &p->plan.msix;
 
 	(void)len;
 	if (m->n == 0)

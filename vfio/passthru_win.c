@@ -44,6 +44,7 @@ int passthru_bars_build(struct passthru *p, struct verr *reterr)
 	struct bar_facts f = {
 		.region = p->vd->region,
 		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.msix_to = cfg->msix_to,
 		.no_mmap = cfg->x_no_mmap,
 		.no_rom = !cfg->rombar,
 	};
@@ -124,6 +125,7 @@ static void describe_peers(struct passthru *p, unsigned int bar, FILE *out)
 void passthru_bars_describe(struct passthru *p, FILE *out)
 {
 	const struct passthru_config *cfg = p->pd.dev.cfg;
+	const struct msix_place *m = &p->plan.msix;
 
 	for (unsigned int i = 0; i < PCIDEV_ROM; i++) {
 		uint64_t mapped = 0;
@@ -135,11 +137,10 @@ void passthru_bars_describe(struct passthru *p, FILE *out)
 		for (unsigned int k = 0; k < p->plan.n_pieces; k++)
 			if (p->plan.piece[k].bar == i)
 				mapped += p->plan.piece[k].size;
-		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s%s\n", i,
-			p->plan.bar[i].size, MIN(mapped, p->plan.bar[i].size),
-			p->msix.n && (p->msix.tbir == i || p->msix.pbir == i)
-				? ", MSI-X table trapped"
-				: "",
+		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s%s%s\n",
+			i, p->plan.bar[i].size, MIN(mapped, p->plan.bar[i].size),
+			m->n && (m->tbir == i || m->pbir == i) ? ", MSI-X table trapped" : "",
+			m->n && m->tbir == i && p->plan.msix_moved ? " (moved here)" : "",
 			mapped == 0 && p->plan.bar[i].kind != PCIBAR_IO
 				? ", no peer-to-peer DMA to it"
 				: "");

@@ -159,6 +159,8 @@ void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
 				  bool write),
 		       void *opaque);
 unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar); /* pread + pwrite */
+/* The guest has its table elsewhere: it may see the physical one, which else breaks a rule. */
+void fake_dev_msix_moved(struct fake_dev *d);
 
 /* Flash of the expansion ROM, as long as the description says; borrowed. NULL: a proper image. */
 void fake_dev_rom(struct fake_dev *d, const uint8_t *bytes);

@@ -204,6 +204,11 @@ unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar)
 	return d->traps[bar];
 }
 
+void fake_dev_msix_moved(struct fake_dev *d)
+{
+	d->msix_moved = true;
+}
+
 bool fake_dev_is_open(const struct fake_dev *d)
 {
 	fk_lock();
@@ -302,7 +307,7 @@ bool fk_shows_msix(uintptr_t addr, uint64_t len, const char **ret_bdf)
 	list_for_each(d, fk_devs(), struct fake_dev, node) {
 		struct overlap o = { addr, addr + len, false };
 		fk_map_each_bar(d, overlaps_msix, &o);
-		if (o.found) {
+		if (o.found && !d->msix_moved) {
 			*ret_bdf = d->bdf;
 			return true;
 		}

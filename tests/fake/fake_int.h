@@ -217,6 +217,7 @@ struct fake_dev {
 	uint8_t cfg_wr[4096];		      /* writable bits of it */
 	unsigned int msi, msix, pm, pcie, af; /* capability offsets, 0 none */
 	bool no_soft_reset;
+	bool msix_moved;      /* fake_dev_msix_moved() */
 	unsigned int power;   /* D-state 0..3 */
 	uint64_t bar_addr[6]; /* physical */
 	int bar_fd[6];	      /* memfd, -1: not made yet: fk_bar_fd() */

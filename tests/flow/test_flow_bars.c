@@ -2,6 +2,8 @@
 // BARs at their edges: smaller than a page, up to 64 GiB, moved about by firmware and operating
 // systems in every order, and the user's word on each (barN=direct|trap|hide).
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "flow.h"
 
@@ -194,6 +196,98 @@ static void test_bar_over_what_is_not_its_own(void **state)
 	}
 }
 
+/* --- registers beside the MSI-X table --------------------------------------------------------- */
+
+static void fire_one(unsigned int vec)
+{
+	guest_msix(fn, true, false);
+	guest_msix_vector(fn, vec, MSI_ADDR, 0x40 + vec, false);
+	assert_int_equal(fake_dev_fire(hw, vec), FAKE_FIRE_SENT);
+	guest_msix_mask(fn, vec, true);
+	fake_dev_fire(hw, vec);
+	guest_turn(&g);
+	assert_true(guest_msix_pending(fn, vec));
+}
+
+static void test_moved_table_leaves_the_registers_without_exits(void **state)
+{
+	static const char *const words[] = { "auto", "bar0", "bar4" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		char arg[80];
+		uint32_t seen = 0;
+		fake_reset();
+		hw = fake_zoo_one(&zoo_shared_page);
+		fake_dev_msix_moved(hw);
+		snprintf(arg, sizeof(arg), "vfio-pci,host=" HOST_BDF ",x-msix-relocation=%s",
+			 words[i]);
+		guest_start(&g, &(struct guest_setup){ .device = { arg } });
+		fn = guest_find(&g, zoo_shared_page.vendor, zoo_shared_page.device, 0);
+		flow_enable();
+		uint64_t at = guest_bar_addr(fn, 0);
+		assert_int_equal(guest_bar(fn, 0).size, i == 1 ? 4 * PAGE : 2 * PAGE);
+		assert_true(direct(at) && direct(at + PAGE) && direct(at + 0x1c00));
+		guest_write(&g, at + 0x1bf0, 0x12345678, 4);
+		fake_dev_bar_read(hw, 0, 0x1bf0, &seen, 4);
+		assert_int_equal(seen, 0x12345678);
+		fire_one(3);
+		/* Past what the device has there is nothing, and nothing reaches it. */
+		if (i == 1) {
+			assert_int_equal(guest_read(&g, at + 3 * PAGE, 4), UINT32_MAX);
+			guest_write(&g, at + 3 * PAGE, 0, 4);
+		}
+		assert_int_equal(fake_dev_bar_traps(hw, 0), 0);
+		guest_close(&g);
+		assert_true(fake_clean());
+	}
+}
+
+/* What stderr got from `play`. */
+static void listen(void (*play)(uint64_t at), uint64_t at, char *text, size_t size)
+{
+	int out = dup(STDERR_FILENO), end[2];
+	assert_true(out >= 0 && pipe2(end, O_NONBLOCK) == 0);
+	dup2(end[1], STDERR_FILENO);
+	play(at);
+	dup2(out, STDERR_FILENO);
+	ssize_t n = read(end[0], text, size - 1);
+	text[MAX(n, 0)] = '\0';
+	close(out);
+	close(end[0]);
+	close(end[1]);
+}
+
+static void read_a_little(uint64_t at)
+{
+	for (unsigned int i = 0; i < 9999; i++)
+		guest_read(&g, at + 0x1000, 4);
+}
+
+static void write_much(uint64_t at)
+{
+	for (unsigned int i = 0; i < 30000; i++)
+		guest_write(&g, at + 0x1ff0, i, 4);
+}
+
+/* The table stays where it is, and the user hears of it once it has cost something; once. */
+static void test_registers_beside_the_table_are_told_of(void **state)
+{
+	static const char words[] =
+		"the guest uses registers in a page of BAR 0 that has the MSI-X "
+		"table or pending bits, which costs an exit each time: "
+		"x-msix-relocation=auto moves those";
+	char text[1024];
+	(void)state;
+	flow_start(&zoo_shared_page);
+	flow_enable();
+	listen(read_a_little, guest_bar_addr(fn, 0), text, sizeof(text));
+	assert_string_equal(text, "");
+	listen(write_much, guest_bar_addr(fn, 0), text, sizeof(text));
+	char *at = strstr(text, words);
+	assert_non_null(at);
+	assert_null(strstr(at + 1, words));
+}
+
 /* --- the user's word -------------------------------------------------------------------------- */
 
 static void test_bar_trapped_by_word_works_and_has_no_peers(void **state)
@@ -272,6 +366,8 @@ int main(void)
 		FLOW_TEST(test_firmware_that_parks_all_bars_at_one_place),
 		FLOW_TEST(test_halves_of_a_64_bit_bar_in_either_order),
 		FLOW_TEST(test_bar_over_what_is_not_its_own),
+		FLOW_TEST(test_moved_table_leaves_the_registers_without_exits),
+		FLOW_TEST(test_registers_beside_the_table_are_told_of),
 		FLOW_TEST(test_bar_trapped_by_word_works_and_has_no_peers),
 		FLOW_TEST(test_hidden_bar_is_not_there),
 		FLOW_TEST(test_words_that_cannot_be_kept),

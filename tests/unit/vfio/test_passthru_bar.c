@@ -248,6 +248,175 @@ static void test_impossible_facts_are_refused_by_name(void **state)
 	       "with rombar=off");
 }
 
+/* --- x-msix-relocation= ----------------------------------------------------------------------- */
+
+/* The layout's BAR 0 of 32 bits, and the BARs named here. */
+struct move_case {
+	const char *name;
+	unsigned int layout;
+	int to;
+	struct {
+		uint64_t size;
+		uint32_t reg;
+	} more[5];		   /* BARs 1 to 5 */
+	unsigned int bar;	   /* where table and pending bits are found ... */
+	uint64_t toff, poff, size; /* ... and how large it is then */
+	uint64_t mapped;	   /* bytes of BAR 0 */
+};
+
+#define IO_BAR                                                                                     \
+	{                                                                                          \
+		32, PCI_BASE_ADDRESS_SPACE_IO                                                      \
+	}
+#define BAR_4K                                                                                     \
+	{                                                                                          \
+		0x1000, 0                                                                          \
+	}
+#define BAR_64K                                                                                    \
+	{                                                                                          \
+		0x10000, 0                                                                         \
+	}
+
+static const struct move_case moves[] = {
+	{ "stays", 3, MSIX_STAYS, { { 0, 0 } }, 0, 0, 0x800, 0x4000, 0x3000 },
+	{ "nothing beside it: no need to move",
+	  6,
+	  MSIX_AUTO,
+	  { { 0, 0 }, BAR_4K },
+	  2,
+	  0,
+	  0x800,
+	  0x1000,
+	  0x4000 },
+	{ "to the last free one", 3, MSIX_AUTO, { { 0, 0 } }, 5, 0, 0x50, 0x1000, 0x4000 },
+	{ "the upper half of a 64-bit BAR is not free",
+	  3,
+	  MSIX_AUTO,
+	  { BAR_4K, { 0, 0 }, { 0, 0 }, { 0x1000, MEM64 } },
+	  3,
+	  0,
+	  0x50,
+	  0x1000,
+	  0x4000 },
+	{ "none is free: the smallest is doubled",
+	  3,
+	  MSIX_AUTO,
+	  { BAR_64K, IO_BAR, BAR_4K, BAR_64K, BAR_64K },
+	  3,
+	  0x1000,
+	  0x1050,
+	  0x2000,
+	  0x4000 },
+	{ "ports are no place",
+	  3,
+	  MSIX_AUTO,
+	  { IO_BAR, IO_BAR, IO_BAR, IO_BAR, IO_BAR },
+	  0,
+	  0x4000,
+	  0x4050,
+	  0x8000,
+	  0x4000 },
+	{ "by name, a free one", 3, MSIX_TO_BAR + 1, { { 0, 0 } }, 1, 0, 0x50, 0x1000, 0x4000 },
+	{ "by name, its own", 3, MSIX_TO_BAR + 0, { { 0, 0 } }, 0, 0x4000, 0x4050, 0x8000, 0x4000 },
+	{ "2048 vectors need more than a page",
+	  7,
+	  MSIX_TO_BAR + 1,
+	  { { 0, 0 } },
+	  1,
+	  0,
+	  0x8000,
+	  0x10000,
+	  0x20000 },
+	{ "VFIO maps nothing there: not moved for nothing",
+	  10,
+	  MSIX_AUTO,
+	  { { 0, 0 } },
+	  0,
+	  0,
+	  0x800,
+	  0x4000,
+	  0x3000 },
+};
+
+static void move_facts(struct bar_facts *f, struct vfio_region *regions, const struct move_case *c)
+{
+	fill(f, regions, &layouts[c->layout]);
+	if (c->layout == 10) { /* the kernel of before 4.16 */
+		fill(f, regions, &layouts[3]);
+		regions[0].area[0] = (struct vfio_mmap_area){ 0x1000, 0x3000 };
+	}
+	f->msix_to = c->to;
+	for (unsigned int i = 0; i < 5; i++) {
+		if (c->more[i].size == 0)
+			continue;
+		regions[i + 1].size = c->more[i].size;
+		f->reg[i + 1] = c->more[i].reg;
+	}
+}
+
+static void test_msix_structures_move_where_they_share_no_page(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+		const struct move_case *c = &moves[i];
+		struct vfio_region regions[VFIO_N_REGIONS];
+		struct verr err = { 0 };
+		uint64_t mapped = 0;
+		struct bar_facts f;
+		struct bar_plan p;
+
+		print_message("%s\n", c->name);
+		move_facts(&f, regions, c);
+		assert_int_equal(bar_plan_make(&f, &p, &err), 0);
+		assert_int_equal(p.msix.tbir, c->bar);
+		assert_int_equal(p.msix.pbir, c->bar);
+		assert_int_equal(p.msix.toff, c->toff);
+		assert_int_equal(p.msix.poff, c->poff);
+		assert_int_equal(p.msix.n, f.msix.n);
+		assert_int_equal(p.bar[c->bar].size, c->size);
+		assert_true(p.bar[c->bar].align >= c->size);
+		for (unsigned int k = 0; k < p.n_pieces; k++)
+			if (p.piece[k].bar == 0)
+				mapped += p.piece[k].size;
+		assert_int_equal(mapped, c->mapped);
+	}
+}
+
+static void test_msix_moves_that_cannot_be(void **state)
+{
+	struct vfio_region regions[VFIO_N_REGIONS];
+	struct bar_facts f;
+
+	(void)state;
+	fill(&f, regions, &layouts[0]);
+	f.msix_to = MSIX_TO_BAR;
+	refuse(&f, "x-msix-relocation=bar0: the function has no MSI-X");
+
+	fill(&f, regions, &layouts[3]);
+	f.msix_to = MSIX_TO_BAR + 3;
+	regions[2].size = 0x1000;
+	f.reg[2] = MEM64;
+	refuse(&f, "x-msix-relocation=bar3: BAR 3 is the upper half of the 64-bit BAR 2");
+
+	fill(&f, regions, &layouts[3]);
+	f.msix_to = MSIX_TO_BAR + 1;
+	regions[1].size = 32;
+	f.reg[1] = PCI_BASE_ADDRESS_SPACE_IO;
+	refuse(&f, "x-msix-relocation=bar1: BAR 1 is made of ports; x-msix-relocation=auto finds "
+		   "one");
+	regions[1].size = GIB(1);
+	f.reg[1] = 0;
+	refuse(&f, "x-msix-relocation=bar1: BAR 1 is too large to be doubled; "
+		   "x-msix-relocation=auto finds one");
+	regions[1].size = GIB(4);
+	f.reg[1] = MEM64;
+	refuse(&f,
+	       "x-msix-relocation=bar1: the table would lie past 4 GiB in BAR 1, where no MSI-X "
+	       "table can be; x-msix-relocation=auto finds a place");
+	f.mode[1] = BAR_HIDE;
+	refuse(&f, "x-msix-relocation=bar1: BAR 1 is hidden; x-msix-relocation=auto finds one");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +424,8 @@ int main(void)
 		cmocka_unit_test(test_no_mmap_traps_everything),
 		cmocka_unit_test(test_kinds_follow_the_registers),
 		cmocka_unit_test(test_impossible_facts_are_refused_by_name),
+		cmocka_unit_test(test_msix_structures_move_where_they_share_no_page),
+		cmocka_unit_test(test_msix_moves_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
