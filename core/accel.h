@@ -31,8 +31,9 @@ struct vmexit_ops {
 	void (*pio_read)(void *opaque, uint16_t port, void *data, unsigned int len);
 	void (*pio_write)(void *opaque, uint16_t port, const void *data, unsigned int len);
 	/* KVM_RUN returned a bare EFAULT: a mapped BAR may have vanished. The machine rechecks
-	 * every window; true: something was dropped, enter the guest again; false: it can't be
-	 * helped. */
+	 * every window; true: something was dropped, enter the guest again; false: nothing. Then it
+	 * is entered once more, as another thread may have been first, and ends if that fails in
+	 * the same way. */
 	bool (*fault)(void *opaque);
 	/* The guest is done; `why` is a sentence. Called at most once per run, from a vCPU thread;
 	 * that vCPU then parks until reset or stop. */

@@ -171,21 +171,30 @@ static enum next handle_exit(struct kvm_vcpu *v)
 	}
 }
 
-static enum next handle_error(struct kvm_vcpu *v, int r)
+/* Where nobody owns it now, another thread may have dropped the window in between: once more. */
+static enum next handle_fault(struct kvm_vcpu *v)
 {
 	struct kvm_vcpus *set = v->set;
+	bool owned = set->exits->fault && set->exits->fault(set->opaque);
+
+	if (!owned && v->faulted)
+		return die(v, VM_STOP_INTERNAL_ERROR,
+			   "KVM_RUN: the memory behind a guest address "
+			   "is gone (%s)",
+			   strerror(EFAULT));
+	v->faulted = !owned;
+	return ENTER;
+}
+
+static enum next handle_error(struct kvm_vcpu *v, int r)
+{
 	switch (r) {
 	case -EINTR: /* by us, or by a debugger */
 		return leaving(v) ? LEAVE : ENTER;
 	case -EAGAIN: /* a waiting processor got its INIT or SIPI */
 		return ENTER;
 	case -EFAULT:
-		if (set->exits->fault && set->exits->fault(set->opaque))
-			return ENTER;
-		return die(v, VM_STOP_INTERNAL_ERROR,
-			   "KVM_RUN: the memory behind a guest address "
-			   "is gone (%s)",
-			   strerror(-r));
+		return handle_fault(v);
 	default:
 		return die(v, VM_STOP_INTERNAL_ERROR, "KVM_RUN: %s", strerror(-r));
 	}
@@ -199,6 +208,8 @@ static bool run_guest(struct kvm_vcpu *v)
 	enum next next = ENTER;
 	while (next == ENTER) {
 		int r = sys_ioctl(v->fd, KVM_RUN, NULL);
+		if (r >= 0)
+			v->faulted = false;
 		next = r < 0 ? handle_error(v, r) : handle_exit(v);
 	}
 	if (next == LEAVE && __atomic_load_n(&v->set->broken, __ATOMIC_ACQUIRE))

@@ -29,8 +29,9 @@ struct kvm_vcpu {
 	struct kvm_run *run;   /* owned mapping, shared with the kernel */
 	pthread_t thread;
 	bool has_thread;
-	bool parked; /* outside the guest and waiting; under set->lock */
-	bool dead;   /* has reported the guest's end; until reset; under set->lock */
+	bool faulted; /* entered again after an EFAULT that nobody owned; its own thread's */
+	bool parked;  /* outside the guest and waiting; under set->lock */
+	bool dead;    /* has reported the guest's end; until reset; under set->lock */
 };
 
 enum kvm_vcpus_want { KVM_VCPUS_PAUSE, KVM_VCPUS_RUN, KVM_VCPUS_QUIT };

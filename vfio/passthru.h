@@ -121,6 +121,8 @@ struct passthru {
 
 	struct loop_fd req, err; /* the host wants the device back; it had an error */
 	int req_fd, err_fd;	 /* owned; -1 */
+	struct loop_timer watch; /* is it still there? */
+	unsigned int missed;	 /* looks in a row that did not find it */
 	bool lost;		 /* it can't be used any more, which was reported */
 	bool asked;		 /* the host's request was reported */
 	unsigned int mended;	 /* resets after an error, ... */

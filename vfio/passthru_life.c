@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Leaving and losing an assigned function: the host asks for it back (VFIO's REQ interrupt, again
-// and again until it has it), it reports an error (ERR), it vanishes. What is done about it are the
-// properties on-request and on-error; here it is decided, the machine does it.
+// and again until it has it), it reports an error (ERR), it vanishes, which nobody need say: it is
+// looked at now and then. What is done about it are the properties on-request and on-error; here it
+// is decided, the machine does it.
 
 #define LOG_TAG "vfio/life"
 
@@ -21,6 +22,10 @@
 
 #define MEND_MAX     3 /* errors mended within ... */
 #define MEND_SECONDS 60
+
+#define WATCH_NS       UINT64_C(1000000000) /* a look a second; */
+#define WATCH_AGAIN_NS UINT64_C(250000000)  /* one that finds nothing is made sure of: */
+#define WATCH_MISSES   3		    /* its bus may be in the middle of a reset */
 
 static const struct passthru_config *config(const struct passthru *p)
 {
@@ -115,6 +120,21 @@ static void err_ready(struct loop_fd *src, uint32_t events)
 	dev_event(&p->pd.dev, ev, "%s: %s%s", p->vd->name, words, more);
 }
 
+/* A host whose slot lost power behind its back asks for nothing, and a guest that looks at mapped
+ * BARs only faults nowhere. */
+static void watch(struct loop_timer *t)
+{
+	struct passthru *p = container_of(t, struct passthru, watch);
+
+	if (p->lost)
+		return;
+	p->missed = vfio_device_alive(p->vd) ? 0 : p->missed + 1;
+	if (p->missed == WATCH_MISSES)
+		passthru_lose(p, true, "the device is gone from the host");
+	else
+		loop_arm(p->pd.dev.plat->loop, t, p->missed ? WATCH_AGAIN_NS : WATCH_NS);
+}
+
 /* ---- the interrupts -------------------------------------------------------------------------- */
 
 static int notify_one(struct passthru *p, unsigned int index, int *fd, struct loop_fd *src,
@@ -146,7 +166,11 @@ int passthru_notify_on(struct passthru *p, struct verr *reterr)
 
 	if (r == 0)
 		r = notify_one(p, VFIO_PCI_ERR_IRQ_INDEX, &p->err_fd, &p->err, err_ready, reterr);
-	return r;
+	if (r < 0)
+		return r;
+	p->watch.fired = watch;
+	loop_arm(p->pd.dev.plat->loop, &p->watch, WATCH_NS);
+	return 0;
 }
 
 void passthru_notify_off(struct passthru *p)
@@ -155,6 +179,7 @@ void passthru_notify_off(struct passthru *p)
 		vfio_irqs_disable(p->vd, VFIO_PCI_REQ_IRQ_INDEX);
 	if (p->err_fd >= 0 && p->vd)
 		vfio_irqs_disable(p->vd, VFIO_PCI_ERR_IRQ_INDEX);
+	loop_disarm(&p->watch);
 	loop_del_fd(&p->req);
 	loop_del_fd(&p->err);
 	sys_close_fd(&p->req_fd);

@@ -144,6 +144,39 @@ static void test_removal_noticed_by_a_fault(void **state)
 	assert_left("DEVICE_DELETED nic: " HOST_BDF ": the device is gone from the host");
 }
 
+/* Nobody says so, and nobody touches it. */
+static void test_removal_noticed_by_nobody(void **state)
+{
+	(void)state;
+	start(",id=nic");
+	struct guest_fn port = port_of(fn);
+	uint64_t before = now_ms();
+	fake_dev_remove(hw);
+	assert_left("DEVICE_DELETED nic: " HOST_BDF ": the device is gone from the host");
+	assert_true(now_ms() - before < 2000);
+	assert_false(slot_status(port) & PCI_EXP_SLTSTA_PDS);
+}
+
+/* A bus that is being reset answers nothing for a moment. */
+static void test_silence_of_a_moment_is_no_removal(void **state)
+{
+	(void)state;
+	start(",id=nic");
+	fake_fault_add(
+		&(struct fake_fault){ .calls = BIT32(FAKE_CALL_PREAD) | BIT32(FAKE_CALL_READ),
+				      .path = "/sys/*config",
+				      .nth = 1,
+				      .err = EIO,
+				      .times = 2 });
+	uint64_t before = now_ms();
+	while (now_ms() - before < 2600)
+		guest_turn(&g);
+	assert_true(fake_fault_hits() == 2);
+	fake_fault_clear();
+	assert_null(strstr(events, "DEVICE_DELETED"));
+	assert_true(fake_dev_is_open(hw));
+}
+
 static void test_removal_while_the_guest_was_being_asked(void **state)
 {
 	(void)state;
@@ -317,6 +350,8 @@ int main(void)
 		FLOW_TEST(test_request_while_paused),
 		FLOW_TEST(test_removal_is_the_end_of_the_device_only),
 		FLOW_TEST(test_removal_noticed_by_a_fault),
+		FLOW_TEST(test_removal_noticed_by_nobody),
+		FLOW_TEST(test_silence_of_a_moment_is_no_removal),
 		FLOW_TEST(test_removal_while_the_guest_was_being_asked),
 		FLOW_TEST(test_removal_with_a_reset_of_the_machine),
 		FLOW_TEST(test_error_stops_the_machine_unless_told_otherwise),

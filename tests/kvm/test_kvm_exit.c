@@ -233,7 +233,7 @@ static void test_vanished_page_nobody_owns_ends_the_guest(void **state)
 	assert_true(stopped);
 	assert_int_equal(f.reason, VM_STOP_INTERNAL_ERROR);
 	assert_non_null(strstr(f.why, "memory behind a guest address"));
-	assert_int_equal(f.n_faults, 1);
+	assert_int_equal(f.n_faults, 2);
 }
 
 int main(void)

@@ -186,6 +186,7 @@ static void test_fault_without_a_cause_is_a_crash(void **state)
 {
 	(void)state;
 	start_observed(&(struct guest_setup){ .vcpus = 1 });
+	fake_guest_run_errno(0, EFAULT); /* entered again once */
 	fake_guest_run_errno(0, EFAULT);
 	wait_stopped();
 	assert_int_equal(g.m->stop, MACHINE_CRASHED);
