@@ -154,6 +154,7 @@ static int take_assign(struct vmm_opts *o, const char *v, struct verr *reterr)
 }
 
 static const struct shorthand rng_shorthand = { .device = "virtio-rng" };
+static const struct shorthand vsock_shorthand = { .device = "virtio-vsock" };
 
 #define STR(field) .str = offsetof(struct vmm_opts, field)
 
@@ -176,6 +177,8 @@ static const struct opt_row rows[] = {
 	  .take = take_chardev, .repeats = true },
 	{ "rng", "P=V", "random numbers for the guest: --device virtio-rng",
 	  .expand = &rng_shorthand, .optional = true },
+	{ "vsock", "cid=N[,P=V]", "sockets between host and guest: --device virtio-vsock",
+	  .expand = &vsock_shorthand },
 	{ "serial", "SPEC", "console: stdio, none, null, file:PATH, pty (stdio)",
 	  .take = take_serial },
 	{ "machine", "TYPE[,P=V]", "machine type (pc); \"help\"", STR(machine) },

@@ -13,9 +13,9 @@
 #include "vmm/virtio/virtio_devs.h"
 
 const struct dev_type *const dev_types[] = {
-	&acpi_pm_type,	&debugexit_type, &hostbridge_type, &i8042_type,	   &legacy_type,
-	&rootport_type, &rtc_type,	 &serial_type,	   &vfio_pci_type, &virtio_rng_type,
-	NULL,
+	&acpi_pm_type,	&debugexit_type,  &hostbridge_type,   &i8042_type,
+	&legacy_type,	&rootport_type,	  &rtc_type,	      &serial_type,
+	&vfio_pci_type, &virtio_rng_type, &virtio_vsock_type, NULL,
 };
 
 const struct machine_type *const machine_types[] = { &pc_machine, NULL };

@@ -8,7 +8,7 @@
 // power/control d3cold_allowed boot_vga rom driver -> iommu_group -> subsystem ->;
 // per driver: bind unbind new_id; /sys/kernel/iommu_groups/N/{devices,type,reserved_regions,name};
 // /sys/class/{block,net,graphics,iommu}; /sys/module/vfio_iommu_type1/parameters/*;
-// /proc/{mounts,swaps,net/route,iomem,cmdline}; /dev/{kvm,vfio/vfio,vfio/N}.
+// /proc/{mounts,swaps,net/route,iomem,cmdline}; /dev/{kvm,vhost-net,vhost-vsock,vfio/vfio,vfio/N}.
 // /run, /tmp and /var are ordinary writable directories in memory.
 #pragma once
 

@@ -51,7 +51,8 @@ enum fk_kind {
 	FK_KVM,
 	FK_VM,
 	FK_VCPU,
-	FK_KVMDEV
+	FK_KVMDEV,
+	FK_VHOST
 };
 
 struct fk_file;
@@ -367,6 +368,12 @@ int fk_kvm_open(void *opaque, const char *path, int flags);
 bool fk_kvm_uses(uintptr_t addr, uint64_t len); /* memory slots of a live VM */
 unsigned int fk_kvm_leaks(FILE *f);
 void fk_kvm_reset(void);
+
+/* --- vhost (fake_vhost.c) ------------------------------------------------------------------ */
+
+int fk_vhost_open(void *opaque, const char *path, int flags);
+bool fk_vhost_uses(uintptr_t addr, uint64_t len); /* in the table of one that serves a ring */
+void fk_vhost_reset(void);			  /* after its files are closed */
 
 /* --- faults (fake_fault.c) ---------------------------------------------------------------- */
 

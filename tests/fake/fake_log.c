@@ -155,6 +155,7 @@ void fake_reset(void)
 	fk_map_reset();
 	fk_files_reset();
 	fk_kvm_reset();
+	fk_vhost_reset();
 	fk_vfio_reset();
 	fk_dev_reset_all();
 	fk_bind_reset();

@@ -159,6 +159,9 @@ static void check_unused(uintptr_t addr, size_t len, const char *what)
 	if (fk_iommu_uses(addr, len))
 		fk_violation("%s of %#lx, %zu bytes, that a device may still reach by DMA", what,
 			     (unsigned long)addr, len);
+	if (fk_vhost_uses(addr, len))
+		fk_violation("%s of %#lx, %zu bytes, that vhost still serves rings in", what,
+			     (unsigned long)addr, len);
 }
 
 static int map_file(struct fk_map *m, int *fd, off_t *off)

@@ -366,6 +366,7 @@ void fk_sysfs_reset(void)
 {
 	static const struct fk_node_ops container_ops = { .open = fk_container_open };
 	static const struct fk_node_ops kvm_ops = { .open = fk_kvm_open };
+	static const struct fk_node_ops vhost_ops = { .open = fk_vhost_open };
 	static const struct fk_node_ops limit_ops = { .show = limit_show };
 	static const char *const dirs[] = {
 		PCI "/devices",
@@ -394,6 +395,8 @@ void fk_sysfs_reset(void)
 	fk_fs_text("/proc/cmdline", "root=/dev/vda1 intel_iommu=on\n");
 	fk_fs_dev("/dev/vfio/vfio", &container_ops, NULL);
 	fk_fs_dev("/dev/kvm", &kvm_ops, NULL);
+	fk_fs_dev("/dev/vhost-net", &vhost_ops, NULL);
+	fk_fs_dev("/dev/vhost-vsock", &vhost_ops, NULL);
 	fk_driver_ensure("vfio-pci", NULL);
 	fk_driver_ensure("pcieport", NULL);
 	fk_driver_ensure("pci-stub", NULL);
