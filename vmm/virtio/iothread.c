@@ -155,6 +155,24 @@ void iothread_fallocate(struct iothread *t, struct iothread_io *io, int fd, int 
 	start(t, io, &op);
 }
 
+void iothread_defer(struct iothread *t, struct iothread_job *j)
+{
+	if (j->t)
+		return;
+	j->t = t;
+	list_add_tail(&t->jobs, &j->node);
+}
+
+static void serve_jobs(struct iothread *t)
+{
+	while (!list_empty(&t->jobs)) {
+		struct iothread_job *j = container_of(t->jobs.next, struct iothread_job, node);
+		list_del(&j->node);
+		j->t = NULL;
+		j->run(j);
+	}
+}
+
 unsigned int iothread_inflight(const struct iothread *t)
 {
 	return t->inflight;
@@ -164,6 +182,7 @@ void iothread_drain(struct iothread *t)
 {
 	for (;;) {
 		serve_done(t);
+		serve_jobs(t);
 		if (t->inflight == 0)
 			return;
 		t->engine->wait(t, -1);
@@ -290,6 +309,7 @@ static void *thread_main(void *arg)
 		serve_done(t);
 		serve_timers(t);
 		serve_fds(t);
+		serve_jobs(t);
 	}
 	if (r == 0)
 		t->engine->close(t);
@@ -337,6 +357,7 @@ int iothread_open(const char *name, unsigned int flags, struct iothread **ret, s
 	list_init(&t->ready);
 	list_init(&t->done);
 	list_init(&t->timers);
+	list_init(&t->jobs);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->changed, NULL);
 	int r = sys_eventfd(0, 0);
@@ -357,7 +378,7 @@ static void leave(void *opaque)
 {
 	struct iothread *t = opaque;
 
-	assert(t->inflight == 0 && list_empty(&t->timers));
+	assert(t->inflight == 0 && list_empty(&t->timers) && list_empty(&t->jobs));
 	iothread_del_fd(&t->wake);
 	assert(t->n_fds == 0);
 	t->quit = true;

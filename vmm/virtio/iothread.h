@@ -61,6 +61,13 @@ struct iothread_timer {
 	struct list node;
 };
 
+/* Something to do before the thread waits next, for all that happened in a turn together. */
+struct iothread_job {
+	void (*run)(struct iothread_job *j);
+	struct iothread *t; /* NULL while not queued */
+	struct list node;
+};
+
 /* One operation on a file; embedded in the request it is for. */
 struct iothread_io {
 	/* In the thread, never from within the call that starts it. `res` as preadv() and the like,
@@ -81,6 +88,9 @@ int iothread_mod_fd(struct iothread_fd *src, uint32_t events);
 
 void iothread_arm(struct iothread *t, struct iothread_timer *tm, uint64_t delay_ns); /* re-arms */
 void iothread_disarm(struct iothread_timer *tm);
+
+/* Once, however often it is called before it runs. iothread_drain() runs jobs, too. */
+void iothread_defer(struct iothread *t, struct iothread_job *j);
 
 /* Start an operation; iov and what it points at stay until done(). Short reads and writes are the
  * caller's to continue. Started together in one turn, they cost one system call together. */

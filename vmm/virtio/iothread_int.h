@@ -50,6 +50,7 @@ struct iothread {
 	struct list ready;	     /* struct iothread_fd */
 	struct list done;	     /* struct iothread_io */
 	struct list timers;	     /* by deadline */
+	struct list jobs;	     /* struct iothread_job */
 	struct iothread_fd *current; /* whose ready() runs; NULL once it was deleted there */
 	unsigned int n_fds, inflight;
 };

@@ -227,6 +227,12 @@ static void arm(void *opaque)
 	iothread_arm(t, &x->tm, x->delay);
 }
 
+static void arm_twice(void *opaque)
+{
+	arm(opaque);
+	arm(opaque);
+}
+
 static void disarm(void *opaque)
 {
 	iothread_disarm(&((struct timer *)opaque)->tm);
@@ -241,13 +247,57 @@ static void test_timers_fire_once_when_due(void **state)
 	iothread_call(t, arm, &b);
 	iothread_call(t, arm, &a);
 	assert_true(comes(&a.fired, 1));
-	iothread_call(t, arm, &a);
-	iothread_call(t, arm, &a); /* re-armed, not armed twice */
+	iothread_call(t, arm_twice, &a); /* re-armed, not armed twice */
 	assert_true(comes(&a.fired, 2));
 	iothread_call(t, disarm, &b);
 	iothread_call(t, disarm, &b);
 	assert_int_equal(a.fired, 2);
 	assert_int_equal(b.fired, 0);
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+struct job {
+	struct iothread_job j;
+	unsigned int runs, more;
+};
+
+static void job_run(struct iothread_job *j)
+{
+	struct job *x = container_of(j, struct job, j);
+
+	if (x->more > 0) { /* also from itself */
+		x->more--;
+		iothread_defer(t, j);
+	}
+	bump(&x->runs);
+}
+
+static void defer_twice(void *opaque)
+{
+	iothread_defer(t, &((struct job *)opaque)->j);
+	iothread_defer(t, &((struct job *)opaque)->j);
+}
+
+static void defer_and_drain(void *opaque)
+{
+	defer_twice(opaque);
+	iothread_drain(t);
+	assert_int_equal(((struct job *)opaque)->runs, 5);
+}
+
+static void test_jobs_run_once_before_the_thread_waits(void **state)
+{
+	struct job x = { .j = { .run = job_run } };
+
+	(void)state;
+	iothread_call(t, defer_twice, &x);
+	assert_true(comes(&x.runs, 1));
+	x.more = 2;
+	iothread_call(t, defer_twice, &x);
+	assert_true(comes(&x.runs, 4));
+	iothread_call(t, defer_and_drain, &x);
+	assert_int_equal(x.runs, 5);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -423,6 +473,7 @@ int main(void)
 		TEST(test_a_descriptor_is_level_triggered),
 		TEST(test_a_callback_may_remove_or_silence_its_own),
 		TEST(test_timers_fire_once_when_due),
+		TEST(test_jobs_run_once_before_the_thread_waits),
 		TEST(test_many_writes_and_reads_are_all_done),
 		TEST(test_results_are_those_of_the_calls),
 		TEST(test_an_event_during_a_drain_is_kept),
