@@ -171,6 +171,16 @@ static int linux_flock(int fd, int operation)
 	return result(flock(fd, operation));
 }
 
+static int linux_ofd_lock(int fd, short type, off_t first, off_t len, bool test)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = len };
+	int r = result(fcntl(fd, test ? F_OFD_GETLK : F_OFD_SETLK, &l));
+
+	if (r == 0 && test && l.l_type != F_UNLCK)
+		return -EAGAIN;
+	return r == -EACCES ? -EAGAIN : r; /* either means it */
+}
+
 static int linux_poll(struct pollfd *fds, unsigned int n, int timeout_ms)
 {
 	return result(poll(fds, n, timeout_ms));
@@ -200,6 +210,7 @@ const struct sys_ops sys_linux = {
 	.rename = linux_rename,
 	.unlink = linux_unlink,
 	.flock = linux_flock,
+	.ofd_lock = linux_ofd_lock,
 	.poll = linux_poll,
 };
 

@@ -49,6 +49,9 @@ struct sys_ops {
 	int (*rename)(const char *from, const char *to);
 	int (*unlink)(const char *path);
 	int (*flock)(int fd, int operation); /* LOCK_* of <sys/file.h> */
+	/* fcntl(F_OFD_SETLK): `type` F_RDLCK, F_WRLCK or F_UNLCK on bytes from `first` on; `test`:
+	 * only whether it could be had. -EAGAIN: another open file has a lock that excludes it. */
+	int (*ofd_lock)(int fd, short type, off_t first, off_t len, bool test);
 	int (*poll)(struct pollfd *fds, unsigned int n, int timeout_ms);
 };
 
@@ -86,6 +89,10 @@ static inline ssize_t sys_pwrite(int fd, const void *b, size_t n, off_t o)
 static inline int sys_flock(int fd, int op)
 {
 	return sys->flock(fd, op);
+}
+static inline int sys_ofd_lock(int fd, short type, off_t first, off_t len, bool test)
+{
+	return sys->ofd_lock(fd, type, first, len, test);
 }
 static inline int sys_munmap(void *a, size_t n)
 {

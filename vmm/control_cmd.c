@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/backend/blockdev.h"
+
 struct command {
 	const char *name;
 	const char *args; /* the names it takes, "a,b"; NULL: none; "": any */
@@ -112,7 +114,9 @@ static int print_prop(FILE *f, const char *name, const json_t *v, struct verr *r
 	return 0;
 }
 
-static int device_arg(const json_t *args, char **ret, struct verr *reterr)
+/* What --device or --blockdev would be given; `command` and `what` are for messages. */
+static int type_arg(const json_t *args, const char *command, const char *what, char **ret,
+		    struct verr *reterr)
 {
 	const char *driver = json_string_value(json_object_get(args, "driver"));
 	char *text = NULL;
@@ -122,8 +126,8 @@ static int device_arg(const json_t *args, char **ret, struct verr *reterr)
 	int r = 0;
 
 	if (!driver || !*driver || strchr(driver, ','))
-		return verr_set(reterr, -EINVAL,
-				"device_add needs a \"driver\": the type of device");
+		return verr_set(reterr, -EINVAL, "%s needs a \"driver\": the type of %s", command,
+				what);
 	FILE *f = open_memstream(&text, &len);
 	if (!f)
 		return verr_set(reterr, -ENOMEM, "out of memory");
@@ -144,7 +148,7 @@ static int cmd_device_add(struct machine *m, const json_t *args, json_t *ret, st
 	char *arg = NULL;
 
 	(void)ret;
-	int r = device_arg(args, &arg, reterr);
+	int r = type_arg(args, "device_add", "device", &arg, reterr);
 	if (r < 0)
 		return r;
 	r = machine_plug(m, arg, reterr);
@@ -152,10 +156,10 @@ static int cmd_device_add(struct machine *m, const json_t *args, json_t *ret, st
 	return r;
 }
 
-static int device_id(const json_t *args, const char **ret, struct verr *reterr)
+static int get_id(const json_t *args, const char *what, const char **ret, struct verr *reterr)
 {
 	*ret = json_string_value(json_object_get(args, "id"));
-	return *ret ? 0 : verr_set(reterr, -EINVAL, "\"id\" is missing: the name of a device");
+	return *ret ? 0 : verr_set(reterr, -EINVAL, "\"id\" is missing: the name of a %s", what);
 }
 
 static int cmd_device_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
@@ -164,7 +168,7 @@ static int cmd_device_del(struct machine *m, const json_t *args, json_t *ret, st
 	const char *id = NULL;
 
 	(void)ret;
-	int r = device_id(args, &id, reterr);
+	int r = get_id(args, "device", &id, reterr);
 	if (r == 0 && force && !json_is_boolean(force))
 		r = verr_set(reterr, -EINVAL, "\"force\" is true or false");
 	return r < 0 ? r : machine_unplug(m, id, json_is_true(force), reterr);
@@ -177,7 +181,7 @@ static int cmd_query_device(struct machine *m, const json_t *args, json_t *ret, 
 	char *text = NULL, *rest, *line;
 	size_t len;
 
-	int r = device_id(args, &id, reterr);
+	int r = get_id(args, "device", &id, reterr);
 	struct dev *d = r == 0 ? machine_find_device(m, id) : NULL;
 	if (r < 0)
 		return r;
@@ -199,11 +203,55 @@ static int cmd_query_device(struct machine *m, const json_t *args, json_t *ret, 
 	return 0;
 }
 
+/* ---- disks ----------------------------------------------------------------------------------- */
+
+static int cmd_blockdev_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	char *arg = NULL;
+
+	(void)ret;
+	int r = type_arg(args, "blockdev_add", "disk", &arg, reterr);
+	if (r < 0)
+		return r;
+	r = machine_add_backend(m, BACKEND_BLOCK, arg, reterr);
+	free(arg);
+	return r;
+}
+
+static int cmd_blockdev_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	const char *id = NULL;
+
+	(void)ret;
+	int r = get_id(args, "blockdev", &id, reterr);
+	const struct backend *b = r == 0 ? backend_find(&m->backends, id) : NULL;
+	if (r == 0 && b && b->type->kind != BACKEND_BLOCK)
+		r = verr_set(reterr, -EINVAL, "\"%.64s\" is no blockdev", id);
+	return r < 0 ? r : backend_del(&m->backends, id, reterr);
+}
+
+static int cmd_block_resize(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	const json_t *size = json_object_get(args, "size");
+	const char *id = NULL;
+
+	(void)ret;
+	int r = get_id(args, "blockdev", &id, reterr);
+	if (r == 0 && size && json_integer_value(size) <= 0)
+		r = verr_set(reterr, -EINVAL, "\"size\" is a number of bytes, more than 0");
+	return r < 0 ? r
+		     : blockdev_resize(&m->backends, id, (uint64_t)json_integer_value(size),
+				       reterr);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static int cmd_help(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr);
 
 static const struct command commands[] = {
+	{ "block_resize", "id,size", cmd_block_resize },
+	{ "blockdev_add", "", cmd_blockdev_add },
+	{ "blockdev_del", "id", cmd_blockdev_del },
 	{ "device_add", "", cmd_device_add },
 	{ "device_del", "id,force", cmd_device_del },
 	{ "help", NULL, cmd_help },

@@ -156,6 +156,13 @@ static int take_assign(struct vmm_opts *o, const char *v, struct verr *reterr)
 static const struct shorthand rng_shorthand = { .device = "virtio-rng" };
 static const struct shorthand vsock_shorthand = { .device = "virtio-vsock" };
 
+static const struct shorthand_form disk_forms[] = { { "path", "file", "path" }, { .word = NULL } };
+static const struct shorthand disk_shorthand = { .device = "virtio-blk",
+						 .link = "drive",
+						 .id = "disk",
+						 .forms = disk_forms,
+						 .kind = BACKEND_BLOCK };
+
 #define STR(field) .str = offsetof(struct vmm_opts, field)
 
 static const struct opt_row rows[] = {
@@ -169,6 +176,8 @@ static const struct opt_row rows[] = {
 	{ "cpus", "N", "vCPUs, 1 to 255 (1)", .take = take_cpus },
 	{ "device", "TYPE[,P=V]", "add a device (repeatable); \"help\", \"TYPE,help\"",
 	  .take = take_device, .repeats = true },
+	{ "disk", "path=FILE[,P=V]", "a disk: --blockdev file and --device virtio-blk (repeatable)",
+	  .expand = &disk_shorthand },
 	{ "blockdev", "T,id=ID[,P=V]", "add what is behind a disk (repeatable); \"help\"",
 	  .take = take_blockdev, .repeats = true },
 	{ "netdev", "T,id=ID[,P=V]", "add what is behind a network card (repeatable); \"help\"",

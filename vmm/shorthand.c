@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pci/pcidev.h"
 #include "vmm/tables.h"
 
 /* Length of the item `text` starts with: up to a comma that is not doubled. */
@@ -64,6 +65,26 @@ static int no_form(const struct shorthand *s, const char *option, const char *va
 			s->forms[1].word ? "one of " : "", forms);
 }
 
+/* A misspelt name: whose it is most like, so that the nearest can be suggested. */
+static bool like_back(const struct prop *back, const struct prop *dev, const char *item, size_t len)
+{
+	const char *names[128];
+	size_t n = 0, n_back;
+	char name[64];
+
+	for (; back && back->name && n < ARRAY_SIZE(names); back++)
+		names[n++] = back->name;
+	n_back = n;
+	for (; dev && dev->name && n < ARRAY_SIZE(names); dev++)
+		names[n++] = dev->name;
+	snprintf(name, sizeof(name), "%.*s", (int)MIN(strcspn(item, "="), len), item);
+	const char *near = nearest_name(name, names, n);
+	for (size_t i = 0; near && i < n_back; i++)
+		if (near == names[i])
+			return true;
+	return false;
+}
+
 /* The items after the first, sorted to whom they belong. */
 static void sort_items(const struct shorthand *s, const struct shorthand_form *f, const char *value,
 		       FILE *backend, FILE *device)
@@ -76,7 +97,9 @@ static void sort_items(const struct shorthand *s, const struct shorthand_form *f
 	for (size_t n = item_len(value); value[n]; n = item_len(value)) {
 		value += n + 1;
 		size_t len = item_len(value);
-		bool to_back = has_prop(back, value, len) && !has_prop(dev, value, len);
+		bool known = has_prop(dev, value, len) || has_prop(pcidev_common_props, value, len);
+		bool to_back =
+			!known && (has_prop(back, value, len) || like_back(back, dev, value, len));
 
 		fprintf(to_back ? backend : device, ",%.*s", (int)len, value);
 	}

@@ -51,6 +51,7 @@ static const struct {
 	[FAKE_CALL_RENAME] = { "rename", { EACCES, ENOSPC, EIO } },
 	[FAKE_CALL_UNLINK] = { "unlink", { EACCES, EROFS, EIO } },
 	[FAKE_CALL_FLOCK] = { "flock", { ENOLCK, EWOULDBLOCK } },
+	[FAKE_CALL_OFD_LOCK] = { "ofd_lock", { EAGAIN, ENOLCK, EINVAL } },
 	[FAKE_CALL_POLL] = { "poll", { ENOMEM } },
 };
 

@@ -579,6 +579,18 @@ static int fake_flock(int fd, int operation)
 	return (int)r;
 }
 
+static int fake_ofd_lock(int fd, short type, off_t first, off_t len, bool test)
+{
+	fk_lock();
+	struct fk_call c = on_fd(FAKE_CALL_OFD_LOCK, fd);
+	const struct fk_file *f = fk_file(fd);
+	long r = CALL(&c, !f		       ? -EBADF
+			  : f->kind == FK_REAL ? sys_linux.ofd_lock(fd, type, first, len, test)
+					       : -EINVAL);
+	fk_unlock();
+	return (int)r;
+}
+
 static int fake_poll(struct pollfd *fds, unsigned int n, int timeout_ms)
 {
 	fk_lock();
@@ -612,6 +624,7 @@ const struct sys_ops sys_fake = {
 	.rename = fake_rename,
 	.unlink = fake_unlink,
 	.flock = fake_flock,
+	.ofd_lock = fake_ofd_lock,
 	.poll = fake_poll,
 };
 

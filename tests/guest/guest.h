@@ -19,15 +19,21 @@
 
 VV_BEGIN_DECLS
 
-#define GUEST_DEVICES 64
+#define GUEST_DEVICES  64
+#define GUEST_BACKENDS 8
 
 struct guest_setup {
 	const char *accel;		   /* as for --accel; NULL: "kvm" */
 	const char *machine;		   /* properties of "pc"; NULL: none */
 	const char *device[GUEST_DEVICES]; /* as for --device; NULL ends */
-	uint64_t ram;			   /* bytes; 0: 4 MiB */
-	unsigned int vcpus;		   /* 0: 1 */
-	const char *kernel;		   /* bzImage; NULL: nothing to boot */
+	/* Made before the devices; kind and argument, as for --blockdev and the like. */
+	struct {
+		enum backend_kind kind;
+		const char *arg; /* NULL ends */
+	} backend[GUEST_BACKENDS];
+	uint64_t ram;	    /* bytes; 0: 4 MiB */
+	unsigned int vcpus; /* 0: 1 */
+	const char *kernel; /* bzImage; NULL: nothing to boot */
 	bool reboot_exits, dry_run;
 };
 

@@ -197,6 +197,47 @@ static void test_rng_is_exactly_a_device(void **state)
 	options_fini(&o);
 }
 
+static void test_disk_is_exactly_a_blockdev_and_a_device(void **state)
+{
+	char *argv[] = { (char *)"vfio-vmm",
+			 (char *)"--disk",
+			 (char *)"path=/a,,b,readonly=on",
+			 (char *)"--disk",
+			 (char *)"path=/c,cache=none,serial=X,addr=5",
+			 (char *)"--accel",
+			 (char *)"none",
+			 NULL };
+	static const struct {
+		const char *value, *says;
+	} wrong[] = {
+		{ "/a", "must begin with path=" },
+		{ "path=/a,cach=none", "did you mean 'cache'" },
+		{ "path=/a,seriel=1", "did you mean 'serial'" },
+		{ "path=/a,num-queues=0", "num-queues" },
+		{ "path=/a,path=/b", "path" },
+	};
+	struct verr err = { 0 };
+	struct vmm_opts o;
+
+	(void)state;
+	assert_int_equal(options_parse(7, argv, &o, stdout, &err), OPTIONS_RUN);
+	assert_int_equal(o.n_devices, 2);
+	assert_int_equal(o.n_backends, 2);
+	assert_string_equal(o.backends[0].arg, "file,id=disk0,path=/a,,b,readonly=on");
+	assert_string_equal(o.devices[0], "virtio-blk,drive=disk0");
+	assert_string_equal(o.backends[1].arg, "file,id=disk1,path=/c,cache=none");
+	assert_string_equal(o.devices[1], "virtio-blk,drive=disk1,serial=X,addr=5");
+	options_fini(&o);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		memset(&err, 0, sizeof(err));
+		argv[2] = (char *)(uintptr_t)wrong[i].value;
+		assert_int_equal(options_parse(3, argv, &o, stdout, &err), OPTIONS_BAD);
+		if (!strstr(err.msg, wrong[i].says))
+			fail_msg("%s: %s", wrong[i].value, err.msg);
+		options_fini(&o);
+	}
+}
+
 static void test_unknown_back_end_types_are_named(void **state)
 {
 	char *argv[] = { (char *)"vfio-vmm", (char *)"--netdev", (char *)"nosuch,id=a", NULL };
@@ -218,6 +259,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_shorthand_that_names_no_back_end_says_what_it_may_begin_with),
 		cmocka_unit_test(test_rng_is_exactly_a_device),
+		cmocka_unit_test(test_disk_is_exactly_a_blockdev_and_a_device),
 		cmocka_unit_test(test_unknown_back_end_types_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

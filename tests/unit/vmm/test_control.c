@@ -218,7 +218,7 @@ static void test_help_lists_the_commands(void **state)
 	int fd = dial();
 	ask(fd, "{\"execute\": \"help\"}");
 	assert_says(
-		"[\"device_add\",\"device_del\",\"help\",\"pause\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
+		"[\"block_resize\",\"blockdev_add\",\"blockdev_del\",\"device_add\",\"device_del\",\"help\",\"pause\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
 	close(fd);
 }
 
@@ -246,6 +246,42 @@ static void test_a_line_may_come_in_pieces(void **state)
 	hear(fd);
 	assert_says("\"id\":9");
 	close(fd);
+}
+
+static void test_disks_come_grow_and_go(void **state)
+{
+	char disk[160], line[256];
+
+	(void)state;
+	snprintf(disk, sizeof(disk), "%s/disk", dir);
+	int file = open(disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(file, 4096), 0);
+	fake_allow_path("/tmp/");
+	int fd = dial();
+	snprintf(line, sizeof(line),
+		 "{\"execute\":\"blockdev_add\",\"arguments\":{\"driver\":\"file\",\"id\":\"d\","
+		 "\"path\":\"%s\",\"discard\":false}}",
+		 disk);
+	ask(fd, line);
+	assert_says("\"return\":{}");
+	ask(fd, line);
+	assert_says("id \\\"d\\\" is taken");
+	ask(fd, "{\"execute\":\"blockdev_add\",\"arguments\":{\"id\":\"e\"}}");
+	assert_says("needs a \\\"driver\\\"");
+	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"d\",\"size\":8192}}");
+	assert_says("\"return\":{}");
+	assert_int_equal(lseek(file, 0, SEEK_END), 8192);
+	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"d\",\"size\":\"1G\"}}");
+	assert_says("is a number of bytes");
+	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"x\"}}");
+	assert_says("there is no disk");
+	ask(fd, "{\"execute\":\"blockdev_del\",\"arguments\":{\"id\":\"d\"}}");
+	assert_says("\"return\":{}");
+	ask(fd, "{\"execute\":\"blockdev_del\",\"arguments\":{\"id\":\"d\"}}");
+	assert_says("there is no back end");
+	close(fd);
+	close(file);
+	unlink(disk);
 }
 
 /* --- nonsense --------------------------------------------------------------------------------- */
@@ -635,6 +671,7 @@ int main(void)
 		T_(test_reset_runs_again),
 		T_(test_quit_ends_it_with_a_reason),
 		T_(test_help_lists_the_commands),
+		T_(test_disks_come_grow_and_go),
 		T_(test_several_lines_at_once_are_answered_in_order),
 		T_(test_a_line_may_come_in_pieces),
 		T_(test_what_is_no_command_is_explained),
