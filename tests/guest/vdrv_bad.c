@@ -28,7 +28,10 @@ static void desc(struct vdrv_queue *q, unsigned int i, uint64_t gpa, uint32_t le
 		return;
 	}
 	struct vring_packed_desc *d = (struct vring_packed_desc *)(void *)q->desc + i;
-	*d = (struct vring_packed_desc){ gpa, len, 0, 0 };
+	/* The device looks at the flags all the time. */
+	d->addr = gpa;
+	d->len = len;
+	d->id = 0;
 	__atomic_store_n(&d->flags, (uint16_t)(flags | 1U << VRING_PACKED_DESC_F_AVAIL),
 			 __ATOMIC_RELEASE);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-blk driven by the mini driver, over accelerator "none": every request and status, on split
-// and packed rings, against a real file that is looked at from outside.
+// and packed rings, against a real file that is looked at from outside. Its I/O threads are threads
+// (pthread_create in vmm/virtio/iothread.c).
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
