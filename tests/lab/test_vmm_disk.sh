@@ -63,7 +63,7 @@ if in_lab; then
 	mkdir -p "$WORK"
 	check "NIC given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC"
 	fresh
-	(vmm write --cpus 2 --assign "$LAB_NIC")
+	(vmm write --cpus 2 --assign "$LAB_NIC" --trace virtio_kick)
 	check "VMM ended with 0" equal $? 0
 	tr -d '\r' <"$WORK/log.txt" | tee "$WORK/clean.txt"
 	check "96 MiB, a serial number, two queues, a write cache" grep -q \
@@ -71,6 +71,7 @@ if in_lab; then
 	check "five times unbound and bound" said "bound again, round 5"
 	check "written by four and read back" equal "$(field wrote)" "$(field back)"
 	check "while the assigned NIC was pinging" equal "$(field pings)" 20
+	check "no kick left the kernel" not grep -q virtio_kick "$WORK/log.txt"
 	check "discard and write-zeroes are offered" grep -qE \
 		'^guest: discards up to [1-9][0-9]*, zeroes up to [1-9]' "$WORK/log.txt"
 	check "what was discarded is zero" quiet cmp -n 1048576 -i 41943040:0 "$WORK/disk.img" /dev/zero
