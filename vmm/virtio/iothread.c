@@ -25,6 +25,18 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
+/* What is added while a batch is served waits for the next turn: a guest that always has something
+ * more to do keeps nothing else waiting, calls from outside least. */
+static void take_batch(struct list *from, struct list *batch)
+{
+	list_init(batch);
+	while (!list_empty(from)) {
+		struct list *n = from->next;
+		list_del(n);
+		list_add_tail(batch, n);
+	}
+}
+
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 void iothread_is_ready(struct iothread *t, struct iothread_fd *src, uint32_t events)
@@ -81,13 +93,7 @@ static void serve_fds(struct iothread *t)
 {
 	struct list batch;
 
-	/* Those that become ready meanwhile have their turn with the next. */
-	list_init(&batch);
-	while (!list_empty(&t->ready)) {
-		struct list *n = t->ready.next;
-		list_del(n);
-		list_add_tail(&batch, n);
-	}
+	take_batch(&t->ready, &batch);
 	while (!list_empty(&batch)) {
 		struct iothread_fd *src = container_of(batch.next, struct iothread_fd, node);
 		list_del(&src->node);
@@ -110,8 +116,11 @@ void iothread_is_done(struct iothread *t, struct iothread_io *io, ssize_t res)
 
 static void serve_done(struct iothread *t)
 {
-	while (!list_empty(&t->done)) {
-		struct iothread_io *io = container_of(t->done.next, struct iothread_io, node);
+	struct list batch;
+
+	take_batch(&t->done, &batch);
+	while (!list_empty(&batch)) {
+		struct iothread_io *io = container_of(batch.next, struct iothread_io, node);
 		list_del(&io->node);
 		t->inflight--;
 		io->done(io, io->res);
@@ -165,8 +174,11 @@ void iothread_defer(struct iothread *t, struct iothread_job *j)
 
 static void serve_jobs(struct iothread *t)
 {
-	while (!list_empty(&t->jobs)) {
-		struct iothread_job *j = container_of(t->jobs.next, struct iothread_job, node);
+	struct list batch;
+
+	take_batch(&t->jobs, &batch);
+	while (!list_empty(&batch)) {
+		struct iothread_job *j = container_of(batch.next, struct iothread_job, node);
 		list_del(&j->node);
 		j->t = NULL;
 		j->run(j);
@@ -183,6 +195,8 @@ void iothread_drain(struct iothread *t)
 	for (;;) {
 		serve_done(t);
 		serve_jobs(t);
+		if (!list_empty(&t->done) || !list_empty(&t->jobs))
+			continue;
 		if (t->inflight == 0)
 			return;
 		t->engine->wait(t, -1);
@@ -303,7 +317,7 @@ static void *thread_main(void *arg)
 	pthread_cond_broadcast(&t->changed);
 	pthread_mutex_unlock(&t->lock);
 	while (r == 0 && !t->quit) {
-		bool idle = list_empty(&t->ready) && list_empty(&t->done);
+		bool idle = list_empty(&t->ready) && list_empty(&t->done) && list_empty(&t->jobs);
 
 		t->engine->wait(t, idle ? timeout(t) : 0);
 		serve_done(t);

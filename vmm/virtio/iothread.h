@@ -61,7 +61,8 @@ struct iothread_timer {
 	struct list node;
 };
 
-/* Something to do before the thread waits next, for all that happened in a turn together. */
+/* Something to do before the thread waits next, for all that happened in a turn together. Queued
+ * by a job, it runs a turn later, without a wait. */
 struct iothread_job {
 	void (*run)(struct iothread_job *j);
 	struct iothread *t; /* NULL while not queued */

@@ -30,6 +30,7 @@ struct blk_queue {
 	struct list idle; /* struct blk_req: allocated, not in use */
 	unsigned int n_reqs;
 	bool stopping;
+	bool again; /* there may be more that no kick comes for: at the next flush */
 };
 
 struct virtio_blk {

@@ -96,7 +96,7 @@ static void flush_job(struct iothread_job *j)
 	struct blk_queue *q = container_of(j, struct blk_queue, flush);
 
 	vq_flush(q->vq);
-	if (!q->stopping && vq_pending(q->vq))
+	if (!q->stopping && (q->again || vq_pending(q->vq)))
 		serve(q);
 }
 
@@ -454,15 +454,21 @@ static int serve_one(struct blk_queue *q)
 	return 1;
 }
 
+/* At most a ring's worth a turn: a guest can add requests that are answered at once as fast as they
+ * are served, and the thread has other things to do. */
 static void serve(struct blk_queue *q)
 {
+	unsigned int left = q->vq->size;
 	int n = 0;
 
 	do {
 		vq_kick_disable(q->vq);
-		while (!q->stopping && (n = serve_one(q)) > 0)
-			;
+		while (!q->stopping && left > 0 && (n = serve_one(q)) > 0)
+			left--;
 	} while (!q->stopping && n == 0 && vq_kick_enable(q->vq));
+	q->again = n != 0; /* kicks are off */
+	if (n > 0)
+		iothread_defer(q->io, &q->flush);
 }
 
 static void kicked(struct iothread_fd *src, uint32_t events)
@@ -473,7 +479,7 @@ static void kicked(struct iothread_fd *src, uint32_t events)
 
 int blk_queue_begin(struct blk_queue *q)
 {
-	q->stopping = false;
+	q->stopping = q->again = false;
 	q->kick = (struct iothread_fd){
 		.fd = q->vq->kick_fd, .events = EPOLLIN, .event = true, .ready = kicked
 	};

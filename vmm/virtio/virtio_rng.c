@@ -73,10 +73,10 @@ static void serve(struct virtio_rng *s)
 			return;
 		if (r == 0)
 			continue;
-		if (e->n_in == 0) { /* nothing to fill: answered as it is */
-			vq_push(q, e, 0);
-			vq_flush(q);
-			continue;
+		if (e->n_in == 0) { /* VIRTIO 1.2 5.4.6.1 */
+			vq_unpop(q, e);
+			vq_break(q, "a buffer without room for random bytes");
+			return;
 		}
 		unsigned int n = cut(e->iov + e->n_out, e->n_in, MIN(s->left, REQUEST_MAX));
 		s->busy = true;

@@ -300,6 +300,24 @@ static void test_jobs_run_once_before_the_thread_waits(void **state)
 	assert_int_equal(x.runs, 5);
 }
 
+static void end_and_drain(void *opaque)
+{
+	((struct job *)opaque)->more = 0;
+	iothread_drain(t);
+}
+
+static void test_jobs_without_an_end_keep_no_call_waiting(void **state)
+{
+	struct job x = { .j = { .run = job_run }, .more = UINT32_MAX };
+
+	(void)state;
+	iothread_call(t, defer_twice, &x);
+	for (unsigned int i = 0; i < 100; i++)
+		(void)io_self();
+	iothread_call(t, end_and_drain, &x);
+	assert_true(x.runs >= 100);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 #define N_IO 300 /* more than the ring has entries */
@@ -474,6 +492,7 @@ int main(void)
 		TEST(test_a_callback_may_remove_or_silence_its_own),
 		TEST(test_timers_fire_once_when_due),
 		TEST(test_jobs_run_once_before_the_thread_waits),
+		TEST(test_jobs_without_an_end_keep_no_call_waiting),
 		TEST(test_many_writes_and_reads_are_all_done),
 		TEST(test_results_are_those_of_the_calls),
 		TEST(test_an_event_during_a_drain_is_kept),

@@ -342,6 +342,29 @@ static void test_a_batch_is_one_interrupt(void **state)
 	assert_true(signals > 0 && signals < 400); /* of 800 requests */
 }
 
+/* Answered at once, all in one turn; then kicks are wanted again. */
+static void test_a_full_ring_and_one_more(void **state)
+{
+	const uint64_t want = BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX);
+	uint32_t len;
+
+	(void)state;
+	start("", "virtio-blk,drive=d0,serial=S", want);
+	header(head, VIRTIO_BLK_T_GET_ID, 0);
+	for (unsigned int k = 0; k < 100; k++) {
+		unsigned int n = 0;
+
+		for (const struct vdrv_seg s[2] = { { head_gpa, 16 }, { data_gpa, 21 } };
+		     n < 64 && vdrv_add(&v.q[0], s, 1, 1, true, NULL) >= 0;)
+			n++;
+		assert_int_equal(n, 64);
+		vdrv_kick(&v.q[0], false);
+		for (unsigned int i = 0; i < n; i++)
+			assert_true(vdrv_wait(&v.q[0], NULL, &len));
+		assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, false, 0, 20), VIRTIO_BLK_S_OK);
+	}
+}
+
 /* ---- what is refused ------------------------------------------------------------------------- */
 
 static void test_statuses(void **state)
@@ -620,6 +643,7 @@ int main(void)
 		TEST(test_discard_and_zeroes),
 		TEST(test_several_queues_and_threads),
 		TEST(test_a_batch_is_one_interrupt),
+		TEST(test_a_full_ring_and_one_more),
 		TEST(test_statuses),
 		TEST(test_what_was_not_negotiated_is_unsupported),
 		TEST(test_read_only),

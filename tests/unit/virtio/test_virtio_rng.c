@@ -81,12 +81,24 @@ static void test_packed_ring_with_event_index_and_tables_fills_buffers(void **st
 	     true);
 }
 
+static void test_a_buffer_without_room_needs_a_reset(void **state)
+{
+	(void)state;
+	start("virtio-rng", 0, 8);
+	const struct vdrv_seg s = { vdrv_ram(&v, 4096), 64 };
+
+	assert_true(vdrv_add(&v.q[0], &s, 1, 0, false, NULL) >= 0);
+	vdrv_kick(&v.q[0], true);
+	assert_true(vdrv_wait_needs_reset(&v));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_split_ring_fills_buffers, teardown),
 		cmocka_unit_test_teardown(
 			test_packed_ring_with_event_index_and_tables_fills_buffers, teardown),
+		cmocka_unit_test_teardown(test_a_buffer_without_room_needs_a_reset, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
