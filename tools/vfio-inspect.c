@@ -3,6 +3,7 @@
 // vfio-inspect: shows the host as VFIO sees it. Parses the command line and calls the command; what
 // a command does is in tools/inspect/. Reads only.
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,6 +88,8 @@ static void options_of(const struct inspect_cmd *cmd, struct option all[MAX_OPTI
 static int set_root(const char *where)
 {
 	struct verr err = { .code = 0 };
+	if (!where[0])
+		return usage("--root: the name of the file is empty");
 	int r = root_set(where, &err);
 	return r < 0 ? inspect_fail(&err, r) : -1;
 }
@@ -191,6 +194,8 @@ static int parse_operands(struct inspect *in, const struct inspect_cmd *cmd)
 			     cmd->args == ARGS_BDF ? "PCI function" : "file");
 	if (cmd->args == ARGS_FILE && in->n_args > 1)
 		return usage("%s takes one file", cmd->name);
+	if (cmd->args == ARGS_FILE && !in->arg[0][0])
+		return usage("%s: the name of the file is empty", cmd->name);
 	if (cmd->args == ARGS_FILE || !in->n_args)
 		return -1;
 	in->bdf = calloc(in->n_args, sizeof(*in->bdf));
@@ -208,19 +213,39 @@ static int parse_operands(struct inspect *in, const struct inspect_cmd *cmd)
 	return -1;
 }
 
-/* `--watch` and `--diff OLD` are spellings of the commands. */
-static void as_commands(int argc, char **argv)
+/* `--watch` and `--diff OLD` are spellings of the commands: argv with the command in front, where
+ * its options are known. The caller frees it; NULL without memory. */
+static char **as_command(int *argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--watch") == 0 || strcmp(argv[i], "--diff") == 0)
-			argv[i] += 2;
+	static char watch[] = "watch", diff[] = "diff";
+	char **v = calloc((size_t)*argc + 3, sizeof(*v)), *found = NULL;
+	int n = 2; /* [0] is the program's name, [1] the command's if one is found */
+	if (!v)
+		return NULL;
+	for (int i = 1; i < *argc; i++) {
+		bool is_diff = strcmp(argv[i], "--diff") == 0;
+		bool has_file = strncmp(argv[i], "--diff=", 7) == 0;
+		if (!found && (is_diff || has_file || strcmp(argv[i], "--watch") == 0)) {
+			found = is_diff || has_file ? diff : watch;
+			if (has_file)
+				v[n++] = argv[i] + 7;
+		} else if (n > 2 || strcmp(argv[i], commands[0]->name) != 0) {
+			v[n++] = argv[i];
+		}
 	}
+	if (!found) {
+		memcpy(v, argv, (size_t)*argc * sizeof(*v));
+		return v;
+	}
+	v[0] = argv[0];
+	v[1] = found;
+	*argc = n;
+	return v;
 }
 
 static int parse(struct state *s, int argc, char **argv, const struct inspect_cmd **ret)
 {
 	const struct inspect_cmd *cmd = commands[0];
-	as_commands(argc, argv);
 	int status = parse_options(s, cmd, "+", argc, argv);
 	if (status >= 0)
 		return status;
@@ -244,13 +269,38 @@ static int parse(struct state *s, int argc, char **argv, const struct inspect_cm
 	return parse_operands(&s->in, cmd);
 }
 
+/* A standard output that is closed stays one that can't be written to: what is printed there is
+ * lost, and must not count as done. */
+static void std_fds(void)
+{
+	bool closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
+	sys_std_fds();
+	int fd = closed ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
+}
+
+/* The exit status, after all that was printed has arrived or has not. */
+static int finish(int status, const struct inspect_cmd *cmd)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "vfio-inspect: can't write the output%s%s\n", errno ? ": " : "",
+		errno ? strerror(errno) : "");
+	return cmd && cmd->trouble ? cmd->trouble : status ? status : INSPECT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct state s = { .in.out = stdout };
 	const struct inspect_cmd *cmd = NULL;
 
-	sys_std_fds();
-	int status = parse(&s, argc, argv, &cmd);
+	std_fds();
+	char **words = as_command(&argc, argv);
+	int status = words ? parse(&s, argc, words, &cmd) : INSPECT_FAILED;
 	if (status < 0) {
 		const char *no_colour = getenv("NO_COLOR");
 		s.in.colour = s.colour == COLOUR_ALWAYS ||
@@ -259,12 +309,8 @@ int main(int argc, char **argv)
 		struct verr err = { .code = 0 };
 		int r = s.redact ? root_redact(&err) : 0;
 		status = r < 0 ? inspect_fail(&err, r) : cmd->run(&s.in);
-		if (fflush(stdout) != 0 && status == INSPECT_OK) {
-			fprintf(stderr, "vfio-inspect: can't write the output: %s\n",
-				strerror(errno));
-			status = INSPECT_FAILED;
-		}
 	}
 	free(s.in.bdf);
-	return status;
+	free(words);
+	return finish(status, cmd);
 }

@@ -12,10 +12,17 @@ enum { DIFF_SAME = 0, DIFF_DIFFERENT = 1, DIFF_TROUBLE = 2 };
 static json_t *load(const char *file, struct verr *reterr)
 {
 	json_error_t e;
-	json_t *doc =
-		strcmp(file, "-") == 0 ? json_loadf(stdin, 0, &e) : json_load_file(file, 0, &e);
+	FILE *f = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	if (!f) {
+		verr_set(reterr, -errno, "can't read %s: %s", file, strerror(errno));
+		return NULL;
+	}
+	json_t *doc = json_loadf(f, 0, &e);
+	if (f != stdin)
+		fclose(f);
 	if (!doc) {
-		verr_set(reterr, -EINVAL, "can't read %s: %s (line %d)", file, e.text, e.line);
+		verr_set(reterr, -EINVAL, "%s is no output of vfio-inspect --json: %s (line %d)",
+			 file, e.text, e.line);
 		return NULL;
 	}
 	if (change_check(doc, file, reterr) == 0)
@@ -77,4 +84,5 @@ const struct inspect_cmd inspect_diff = {
 	.summary = "what changed since vfio-inspect --json > OLD.json",
 	.args = ARGS_FILE,
 	.run = run,
+	.trouble = DIFF_TROUBLE,
 };

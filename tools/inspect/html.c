@@ -38,11 +38,12 @@ static int write_page(const char *json, FILE *f)
 	const char *mark = memmem(page, len, MARK, strlen(MARK));
 	if (!mark)
 		return -EINVAL;
+	errno = 0;
 	fwrite(page, 1, (size_t)(mark - page), f);
 	put_json(json, f);
 	mark += strlen(MARK);
 	fwrite(mark, 1, len - (size_t)(mark - page), f);
-	return fflush(f) == 0 && !ferror(f) ? 0 : -EIO;
+	return fflush(f) == 0 && !ferror(f) ? 0 : errno ? -errno : -EIO;
 }
 
 static char *document(struct verr *reterr)
@@ -74,8 +75,8 @@ static int run(struct inspect *in)
 	if (f && !out && fclose(f) != 0 && r == 0)
 		r = -errno;
 	free(json);
-	if (r == 0)
-		return INSPECT_OK;
+	if (r == 0 || out)
+		return INSPECT_OK; /* main sees to stdout */
 	verr_set(&err, r, "can't write %s: %s", file, strerror(-r));
 	return inspect_fail(&err, r);
 }

@@ -37,6 +37,7 @@ struct inspect_cmd {
 	/* One own option; 0, or -EINVAL with a sentence. */
 	int (*option)(int val, const char *arg, struct verr *reterr);
 	int (*run)(struct inspect *in); /* returns the exit status; prints its own errors */
+	int trouble; /* the exit status when its output got lost; 0: that of run, or failed */
 };
 
 extern const struct inspect_cmd inspect_tree, inspect_show, inspect_explain, inspect_capture,
@@ -71,7 +72,8 @@ char *paint_cut(char *text, unsigned int columns);
  * "groups": [...], "functions": [...]}. Keys in a fixed order. NULL when memory runs out; the
  * caller decrefs. only[0..n_only): these functions and their groups; n_only 0: all. */
 json_t *inspect_json(const struct inv *inv, const struct bdf *only, unsigned int n_only);
-/* Prints and drops the document. Returns the exit status. */
+/* Prints and drops the document. INSPECT_OK also when it could not be written: stdout knows, and
+ * main says so. */
 int inspect_json_print(struct inspect *in, json_t *doc);
 
 VV_END_DECLS

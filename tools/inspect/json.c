@@ -344,13 +344,13 @@ json_t *inspect_json(const struct inv *inv, const struct bdf *only, unsigned int
 int inspect_json_print(struct inspect *in, json_t *doc)
 {
 	struct verr err = { .code = 0 };
-	int r = -1;
-	if (doc) {
-		r = json_dumpf(doc, in->out, JSON_INDENT(2));
-		json_decref(doc);
-	}
-	if (r < 0)
-		return inspect_fail(&err, doc ? -EIO : -ENOMEM);
-	fputc('\n', in->out);
+	if (!doc)
+		return inspect_fail(&err, -ENOMEM);
+	char *text = json_dumps(doc, JSON_INDENT(2));
+	json_decref(doc);
+	if (!text)
+		return inspect_fail(&err, -ENOMEM);
+	fprintf(in->out, "%s\n", text);
+	free(text);
 	return INSPECT_OK;
 }

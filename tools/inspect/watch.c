@@ -123,8 +123,8 @@ static int run(struct inspect *in)
 	if (r == 0 && !doc)
 		r = err.code;
 	if (r == 0) {
-		fprintf(stderr, "vfio-inspect: watching %s events; end with Ctrl-C\n",
-			kernel ? "the kernel's (udevd does not run)" : "udev's");
+		fprintf(stderr, "vfio-inspect: watching the events of %s; end with Ctrl-C\n",
+			kernel ? "the kernel, as udevd does not run" : "udev");
 		r = loop(in, w, signals, &doc);
 	}
 	json_decref(doc);
