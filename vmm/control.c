@@ -7,12 +7,10 @@
 #include "vmm/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include <jansson.h>
 
 #include "core/log.h"
+#include "vmm/backend/unix_listen.h"
 #include "vmm/control_int.h"
 
 #define CONTROL_CLIENTS_MAX 16
@@ -251,68 +250,12 @@ static void listener_ready(struct loop_fd *src, uint32_t events)
 		client_free(cl);
 }
 
-/* Replaces a socket nobody listens on; anything else in the way is somebody's. */
-static int clear_path(const struct sockaddr_un *addr, struct verr *reterr)
-{
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return verr_set(reterr, -EEXIST,
-				"--control %s: a file that is no socket is there; "
-				"remove it or choose another path",
-				addr->sun_path);
-	/* Without waiting: who listens may not come to accept. */
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return verr_set(reterr, -errno, "--control %s: %s", addr->sun_path,
-				strerror(errno));
-	bool dead = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 &&
-		    errno == ECONNREFUSED;
-	close(fd);
-	if (!dead)
-		return verr_set(reterr, -EADDRINUSE,
-				"--control %s: another process has it; "
-				"choose another path",
-				addr->sun_path);
-	unlink(addr->sun_path);
-	return 0;
-}
-
 static int listen_at(struct control *c, const char *path, struct verr *reterr)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	if (path[0] == '\0')
-		return verr_set(reterr, -EINVAL, "--control: the path is empty");
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return verr_set(reterr, -ENAMETOOLONG,
-				"--control %s: a socket path has at most %zu "
-				"characters",
-				path, sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path));
-	int r = clear_path(&addr, reterr);
-	if (r < 0)
-		return r;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = unix_listen("--control", path, reterr);
 	if (fd < 0)
-		return verr_set(reterr, -errno, "--control %s: %s", path, strerror(errno));
-	mode_t mask = umask(0177);
-	r = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
-	int bind_errno = errno;
-	umask(mask);
-	if (r == 0 && listen(fd, 8) < 0) {
-		bind_errno = errno;
-		unlink(path);
-		r = -1;
-	}
-	if (r < 0) {
-		close(fd);
-		return verr_set(reterr, -bind_errno, "--control %s: %s", path,
-				strerror(bind_errno));
-	}
-	memcpy(c->path, path, strlen(path) + 1);
+		return fd;
+	snprintf(c->path, sizeof(c->path), "%s", path);
 	c->listener.fd = fd;
 	c->listener.events = EPOLLIN;
 	c->listener.ready = listener_ready;

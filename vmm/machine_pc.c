@@ -230,11 +230,13 @@ static int open_console(struct machine *m, struct verr *reterr)
 		.quit = console_quit,
 		.opaque = m,
 		.messages = stderr,
+		.who = "serial port",
 	};
 
 	if (!m->setup.serial || m->setup.dry_run)
 		return 0;
-	return chr_open(m->setup.serial, &host, &m->console, reterr);
+	int r = chr_open(m->setup.serial, &host, &m->console, reterr);
+	return r < 0 ? verr_prefix(reterr, r, "--serial") : 0;
 }
 
 static int own(struct machine *m, const struct dev_type *type, const char *id, const void *values,

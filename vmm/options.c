@@ -163,6 +163,16 @@ static const struct shorthand disk_shorthand = { .device = "virtio-blk",
 						 .forms = disk_forms,
 						 .kind = BACKEND_BLOCK };
 
+static const struct shorthand_form console_forms[] = {
+	{ "stdio", "stdio", NULL }, { "pty", "pty", NULL },   { "socket", "socket", "path" },
+	{ "file", "file", "path" }, { "null", "null", NULL }, { .word = NULL },
+};
+static const struct shorthand console_shorthand = { .device = "virtio-console",
+						    .link = "chardev",
+						    .id = "con",
+						    .forms = console_forms,
+						    .kind = BACKEND_CHAR };
+
 #define STR(field) .str = offsetof(struct vmm_opts, field)
 
 static const struct opt_row rows[] = {
@@ -184,11 +194,14 @@ static const struct opt_row rows[] = {
 	  .take = take_netdev, .repeats = true },
 	{ "chardev", "T,id=ID[,P=V]", "add what is behind a console (repeatable); \"help\"",
 	  .take = take_chardev, .repeats = true },
+	{ "console", "WHERE[,P=V]",
+	  "virtio console hvc0: stdio, pty, socket=PATH, file=PATH, null (repeatable)",
+	  .expand = &console_shorthand },
 	{ "rng", "P=V", "random numbers for the guest: --device virtio-rng",
 	  .expand = &rng_shorthand, .optional = true },
 	{ "vsock", "cid=N[,P=V]", "sockets between host and guest: --device virtio-vsock",
 	  .expand = &vsock_shorthand },
-	{ "serial", "SPEC", "console: stdio, none, null, file:PATH, pty (stdio)",
+	{ "serial", "SPEC", "serial port: stdio, none, null, file:PATH, pty, socket:PATH (stdio)",
 	  .take = take_serial },
 	{ "machine", "TYPE[,P=V]", "machine type (pc); \"help\"", STR(machine) },
 	{ "accel", "LIST", "accelerators in order, NAME[,P=V]:... (kvm); \"help\"", STR(accel) },

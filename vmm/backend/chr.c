@@ -25,7 +25,8 @@ static const struct chr_type chr_none_type = {
 };
 
 static const struct chr_type *const chr_types[] = {
-	&chr_file_type, &chr_none_type, &chr_null_type, &chr_pty_type, &chr_stdio_type,
+	&chr_file_type, &chr_none_type,	  &chr_null_type,
+	&chr_pty_type,	&chr_socket_type, &chr_stdio_type,
 };
 
 static int find(const char *spec, const struct chr_type **ret, const char **ret_arg,
@@ -53,7 +54,7 @@ static int find(const char *spec, const struct chr_type **ret, const char **ret_
 	}
 	return verr_set(reterr, -EINVAL,
 			"serial port '%s': is none of stdio, none, null, "
-			"file:PATH, pty",
+			"file:PATH, pty, socket:PATH",
 			spec);
 }
 
@@ -109,6 +110,13 @@ void chr_detach(struct chardev *c)
 size_t chr_write(struct chardev *c, const void *buf, size_t len)
 {
 	return c->ops->write(c, buf, len);
+}
+
+void chr_set_closed(struct chardev *c, bool closed)
+{
+	c->closed = closed;
+	if (c->front && c->front->opened)
+		c->front->opened(c->front_opaque);
 }
 
 void chr_input_ready(struct chardev *c)

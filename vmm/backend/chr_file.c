@@ -35,7 +35,7 @@ static void flush(struct chr_file *f)
 
 		if (n <= 0) {
 			if (!f->failed)
-				log_debug("serial output lost: %s", strerror((int)-n));
+				log_debug("output lost: %s", strerror((int)-n));
 			f->failed = true;
 			break;
 		}
@@ -84,18 +84,19 @@ static int file_open(const char *arg, const struct chr_host *host, struct charde
 	int r;
 
 	if (!f)
-		return verr_set(reterr, -ENOMEM, "serial port: out of memory");
+		return verr_set(reterr, -ENOMEM, "file %s: out of memory", arg);
 	f->chr.ops = &file_ops;
 	f->loop = host->loop;
+	snprintf(f->chr.where, sizeof(f->chr.where), "%s", arg);
 	f->flush.run = on_flush;
 	/* O_NONBLOCK: a FIFO without a reader is an error instead of a wait. */
 	f->fd = sys_open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK, 0644);
 	r = f->fd < 0 ? f->fd : sys->fstat(f->fd, &st);
 	if (r < 0) {
-		verr_set(reterr, r, "serial port file %s: %s", arg, strerror(-r));
+		verr_set(reterr, r, "file %s: %s", arg, strerror(-r));
 	} else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) {
 		r = verr_set(reterr, -EINVAL,
-			     "serial port file %s: is neither a regular file nor "
+			     "file %s: is neither a regular file nor "
 			     "a character device",
 			     arg);
 	}

@@ -27,8 +27,9 @@ static int null_open(const char *arg, const struct chr_host *host, struct charde
 	(void)arg;
 	(void)host;
 	if (!c)
-		return verr_set(reterr, -ENOMEM, "serial port: out of memory");
+		return verr_set(reterr, -ENOMEM, "null: out of memory");
 	c->ops = &null_ops;
+	snprintf(c->where, sizeof(c->where), "null");
 	*ret = c;
 	return 0;
 }

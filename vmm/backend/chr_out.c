@@ -27,14 +27,28 @@ static void stop_waiting(struct chr_out *o)
 	loop_disarm(&o->stall);
 }
 
+static void drained(struct chr_out *o)
+{
+	const struct chardev_front *front = o->chr->front;
+
+	if (!o->owed)
+		return;
+	o->owed = false;
+	if (front)
+		front->drained(o->chr->front_opaque);
+}
+
 static void give_up(struct chr_out *o)
 {
 	o->dropped += o->used;
 	o->used = 0;
-	if (o->owed) {
-		o->owed = false;
-		o->drained(o->opaque);
-	}
+	drained(o);
+}
+
+static void arm_stall(struct chr_out *o)
+{
+	if (!o->chr->front || !o->chr->front->lossless)
+		loop_arm(o->loop, &o->stall, CHR_STALL_NS);
 }
 
 static void wait_writable(struct chr_out *o)
@@ -51,7 +65,7 @@ static void wait_writable(struct chr_out *o)
 	}
 	o->waiting = true;
 	if (!o->stalled)
-		loop_arm(o->loop, &o->stall, CHR_STALL_NS);
+		arm_stall(o);
 }
 
 /* Bytes written, 0 if it takes none now, -errno if it never will. */
@@ -92,13 +106,10 @@ static void pump(struct chr_out *o)
 		o->stalled = false;
 		loop_disarm(&o->stall);
 		if (o->waiting)
-			loop_arm(o->loop, &o->stall, CHR_STALL_NS);
+			arm_stall(o);
 	}
 	stop_waiting(o);
-	if (o->owed) {
-		o->owed = false;
-		o->drained(o->opaque);
-	}
+	drained(o);
 }
 
 static void on_flush(struct loop_job *j)
@@ -118,21 +129,16 @@ static void on_stall(struct loop_timer *t)
 
 	/* What is in the ring stays; what comes from now on is lost until it moves again. */
 	o->stalled = true;
-	if (o->owed) {
-		o->owed = false;
-		o->drained(o->opaque);
-	}
+	drained(o);
 }
 
-void chr_out_init(struct chr_out *o, struct loop *loop, int fd, bool nonblock,
-		  void (*drained)(void *opaque), void *opaque)
+void chr_out_init(struct chr_out *o, struct loop *loop, int fd, bool nonblock, struct chardev *chr)
 {
 	memset(o, 0, sizeof(*o));
 	o->loop = loop;
 	o->fd = fd;
 	o->nonblock = nonblock;
-	o->drained = drained;
-	o->opaque = opaque;
+	o->chr = chr;
 	o->src.fd = fd;
 	o->src.events = EPOLLOUT;
 	o->src.ready = on_writable;

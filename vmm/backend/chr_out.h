@@ -15,9 +15,12 @@ VV_BEGIN_DECLS
 
 #define CHR_OUT_SIZE 65536
 
+struct chardev;
+
 struct chr_out {
-	struct loop *loop; /* borrowed */
-	int fd;		   /* borrowed */
+	struct loop *loop;   /* borrowed */
+	struct chardev *chr; /* whose it is: its front is told when there is room again */
+	int fd;		     /* borrowed */
 	bool nonblock;	  /* the fd is O_NONBLOCK; otherwise it is polled before each small write */
 	bool waiting;	  /* for the fd to take more: `src` is in the loop */
 	bool stalled;	  /* it did not for CHR_STALL_NS: dropping */
@@ -29,12 +32,9 @@ struct chr_out {
 	struct loop_fd src;
 	struct loop_job flush;
 	struct loop_timer stall;
-	void (*drained)(void *opaque); /* there is room again after a short write */
-	void *opaque;
 };
 
-void chr_out_init(struct chr_out *o, struct loop *loop, int fd, bool nonblock,
-		  void (*drained)(void *opaque), void *opaque);
+void chr_out_init(struct chr_out *o, struct loop *loop, int fd, bool nonblock, struct chardev *chr);
 size_t chr_out_write(struct chr_out *o, const void *buf, size_t len);
 /* Writes out what goes within timeout_ms, then leaves the loop. The fd stays open. */
 void chr_out_fini(struct chr_out *o, int timeout_ms);

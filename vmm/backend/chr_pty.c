@@ -75,14 +75,6 @@ static size_t pty_write(struct chardev *c, const void *buf, size_t len)
 	return chr_out_write(&container_of(c, struct chr_pty, chr)->out, buf, len);
 }
 
-static void on_drained(void *opaque)
-{
-	struct chr_pty *p = opaque;
-
-	if (p->chr.front)
-		p->chr.front->drained(p->chr.front_opaque);
-}
-
 static void pty_close(struct chardev *c)
 {
 	struct chr_pty *p = container_of(c, struct chr_pty, chr);
@@ -151,10 +143,11 @@ static int pty_open(const char *arg, const struct chr_host *host, struct chardev
 		pty_close(&p->chr);
 		return r;
 	}
-	chr_out_init(&p->out, host->loop, p->master, true, on_drained, p);
+	chr_out_init(&p->out, host->loop, p->master, true, &p->chr);
 	p->in_src = (struct loop_fd){ .fd = p->in_fd, .events = EPOLLIN, .ready = on_input };
+	snprintf(p->chr.where, sizeof(p->chr.where), "%s", name);
 	if (host->messages) {
-		fprintf(host->messages, "serial port on %s\n", name);
+		fprintf(host->messages, "%s on %s\n", host->who, name);
 		fflush(host->messages);
 	}
 	*ret = &p->chr;

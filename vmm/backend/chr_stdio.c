@@ -218,14 +218,6 @@ static size_t stdio_write(struct chardev *c, const void *buf, size_t len)
 	return s->out_fd < 0 ? len : chr_out_write(&s->out, buf, len);
 }
 
-static void on_drained(void *opaque)
-{
-	struct chr_stdio *s = opaque;
-
-	if (s->chr.front)
-		s->chr.front->drained(s->chr.front_opaque);
-}
-
 static void stdio_close(struct chardev *c)
 {
 	struct chr_stdio *s = container_of(c, struct chr_stdio, chr);
@@ -297,18 +289,21 @@ static int stdio_open(const char *arg, const struct chr_host *host, struct chard
 
 	(void)arg;
 	if (stdio_taken)
-		return verr_set(reterr, -EBUSY, "stdio: another port has it already");
+		return verr_set(reterr, -EBUSY,
+				"stdio: another port or console has it already; the serial "
+				"port, unless --serial names another place");
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return verr_set(reterr, -ENOMEM, "stdio: out of memory");
 	s->chr.ops = &stdio_ops;
 	s->host = *host;
+	snprintf(s->chr.where, sizeof(s->chr.where), "standard input and output");
 	s->wake_fd = -1;
 	s->read_job.run = on_read_job;
 	s->background.fired = on_background;
 	s->out_fd = adopt(STDOUT_FILENO, O_WRONLY, &nonblock);
 	if (s->out_fd >= 0)
-		chr_out_init(&s->out, host->loop, s->out_fd, nonblock, on_drained, s);
+		chr_out_init(&s->out, host->loop, s->out_fd, nonblock, &s->chr);
 	s->in_fd = adopt(STDIN_FILENO, O_RDONLY, &nonblock);
 	s->in_src = (struct loop_fd){ .fd = s->in_fd, .events = EPOLLIN, .ready = on_input };
 	s->is_tty = s->in_fd >= 0 && isatty(s->in_fd);

@@ -238,6 +238,42 @@ static void test_disk_is_exactly_a_blockdev_and_a_device(void **state)
 	}
 }
 
+static void test_console_is_exactly_a_chardev_and_a_device(void **state)
+{
+	static const struct {
+		const char *value, *backend, *device, *says;
+	} cases[] = {
+		{ "pty", "pty,id=con0", "virtio-console,chardev=con0", NULL },
+		{ "socket=/tmp/s,id=c,packed=on", "socket,id=con0,path=/tmp/s",
+		  "virtio-console,chardev=con0,id=c,packed=on", NULL },
+		{ "file=/tmp/f", "file,id=con0,path=/tmp/f", "virtio-console,chardev=con0", NULL },
+		{ "stdio,port=a:b", NULL, NULL, "did you mean 'ports'" },
+		{ "null,ports=a", NULL, NULL, "\"a\" is not NAME:CHARDEV" },
+		{ "null,ports=a:b+a:c", NULL, NULL, "port \"a\" is there twice" },
+		{ "null,ports=a:b+", NULL, NULL, "is not NAME:CHARDEV" },
+		{ "tty", NULL, NULL, "must begin with one of stdio, pty, socket=..." },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *argv[] = { (char *)"vfio-vmm", (char *)"--console", (char *)cases[i].value,
+				 (char *)"--accel",  (char *)"none",	  NULL };
+		struct verr err = { 0 };
+		struct vmm_opts o;
+		int r = options_parse(5, argv, &o, stdout, &err);
+
+		assert_int_equal(r, cases[i].says ? OPTIONS_BAD : OPTIONS_RUN);
+		if (cases[i].says) {
+			if (!strstr(err.msg, cases[i].says))
+				fail_msg("'%s' does not say '%s'", err.msg, cases[i].says);
+		} else {
+			assert_string_equal(o.backends[0].arg, cases[i].backend);
+			assert_string_equal(o.devices[0], cases[i].device);
+		}
+		options_fini(&o);
+	}
+}
+
 static void test_unknown_back_end_types_are_named(void **state)
 {
 	char *argv[] = { (char *)"vfio-vmm", (char *)"--netdev", (char *)"nosuch,id=a", NULL };
@@ -260,6 +296,7 @@ int main(void)
 			test_a_shorthand_that_names_no_back_end_says_what_it_may_begin_with),
 		cmocka_unit_test(test_rng_is_exactly_a_device),
 		cmocka_unit_test(test_disk_is_exactly_a_blockdev_and_a_device),
+		cmocka_unit_test(test_console_is_exactly_a_chardev_and_a_device),
 		cmocka_unit_test(test_unknown_back_end_types_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

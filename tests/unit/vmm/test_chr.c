@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vmm/backend: the argument of --serial, and the back ends null, file and pty.
+// vmm/backend: the argument of --serial, and the back ends null, file, pty and socket.
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +23,7 @@
 static struct loop *loop;
 static uint8_t got[8192];
 static size_t n_got, room;
-static unsigned int drained;
+static unsigned int drained, opened;
 
 static size_t front_room(void *opaque)
 {
@@ -43,16 +46,23 @@ static void front_drained(void *opaque)
 	drained++;
 }
 
+static void front_opened(void *opaque)
+{
+	(void)opaque;
+	opened++;
+}
+
 static const struct chardev_front front = {
 	.room = front_room,
 	.receive = front_receive,
 	.drained = front_drained,
+	.opened = front_opened,
 };
 
 static int setup(void **state)
 {
 	(void)state;
-	n_got = drained = 0;
+	n_got = drained = opened = 0;
 	room = SIZE_MAX;
 	return loop_open(&loop, NULL);
 }
@@ -79,12 +89,14 @@ static const struct {
 	{ "null", NULL },
 	{ "pty", NULL },
 	{ "file:/tmp/a:b", NULL },
-	{ "", "is none of stdio, none, null, file:PATH, pty" },
+	{ "", "is none of stdio, none, null, file:PATH, pty, socket:PATH" },
 	{ "stdi", "is none of" },
 	{ "stdiox", "is none of" },
 	{ "file", "needs file:PATH" },
 	{ "file:", "needs file:PATH" },
 	{ "pty:x", "pty takes nothing after a colon" },
+	{ "socket:/tmp/a", NULL },
+	{ "socket", "needs socket:PATH" },
 	{ "null:", "null takes nothing after a colon" },
 };
 
@@ -116,6 +128,7 @@ static void test_help_lists_every_row(void **state)
 		"  none             no serial port\n"
 		"  null             a port whose output is dropped\n"
 		"  pty              a pseudoterminal, whose name is printed\n"
+		"  socket:PATH      a UNIX socket to connect to, one program at a time\n"
 		"  stdio            this terminal (Ctrl-A x quits, Ctrl-A h helps), or standard input "
 		"and output\n");
 	free(text);
@@ -168,7 +181,7 @@ static void test_file_that_cannot_be_is_said(void **state)
 
 	(void)state;
 	assert_int_equal(chr_open("file:/nonexistent/x", &host, &c, &e), -ENOENT);
-	assert_string_equal(e.msg, "serial port file /nonexistent/x: No such file or directory");
+	assert_string_equal(e.msg, "file /nonexistent/x: No such file or directory");
 	verr_clear(&e);
 	assert_int_equal(chr_open("file:/tmp", &host, &c, &e), -EISDIR);
 }
@@ -188,7 +201,7 @@ static void test_full_disk_loses_output_only(void **state)
 
 static int pty_open(struct chardev **c)
 {
-	struct chr_host h = { .loop = loop };
+	struct chr_host h = { .loop = loop, .who = "serial port" };
 	char *text, name[64];
 	size_t len;
 	int fd;
@@ -275,6 +288,121 @@ static void test_pty_nobody_reads_pushes_back_then_drops(void **state)
 	close(fd);
 }
 
+/* ---- socket ---------------------------------------------------------------------------------- */
+
+static char sock[64];
+
+static struct chardev *socket_open(void)
+{
+	const struct chr_host host = { .loop = loop };
+	struct chardev *c = NULL;
+	char spec[80];
+
+	snprintf(sock, sizeof(sock), "/tmp/vv-chr-sock-%d", (int)getpid());
+	snprintf(spec, sizeof(spec), "socket:%s", sock);
+	assert_int_equal(chr_open(spec, &host, &c, NULL), 0);
+	return c;
+}
+
+static int dial(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	memcpy(a.sun_path, sock, strlen(sock));
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	turns(2);
+	return fd;
+}
+
+static void test_socket_one_after_the_other(void **state)
+{
+	struct chardev *c = socket_open();
+	char buf[64];
+
+	(void)state;
+	assert_true(c->closed);
+	assert_string_equal(c->where, sock);
+	chr_attach(c, &front, NULL);
+	assert_int_equal(chr_write(c, "nobody", 6), 6);
+	int a = dial();
+	assert_int_equal(opened, 1);
+	assert_false(c->closed);
+	int b = dial(); /* waits */
+	assert_int_equal(opened, 1);
+	chr_write(c, "for a", 5);
+	assert_int_equal(write(a, "from a", 6), 6);
+	assert_int_equal(write(b, "from b", 6), 6);
+	turns(2);
+	assert_int_equal(read(a, buf, sizeof(buf)), 5);
+	assert_memory_equal(got, "from a", n_got);
+	/* It says no more and still listens. */
+	shutdown(a, SHUT_WR);
+	turns(3);
+	chr_write(c, "more", 4);
+	turns(2);
+	assert_int_equal(read(a, buf, sizeof(buf)), 4);
+	close(a);
+	turns(4);
+	assert_int_equal(opened, 3); /* one left, the next came */
+	turns(2);
+	assert_int_equal(n_got, 12);
+	assert_memory_equal(got + 6, "from b", 6);
+	chr_write(c, "for b", 5);
+	chr_detach(c);
+	chr_close(c); /* written out first */
+	assert_int_equal(read(b, buf, sizeof(buf)), 5);
+	assert_int_equal(read(b, buf, sizeof(buf)), 0);
+	close(b);
+	assert_int_equal(access(sock, F_OK), -1);
+}
+
+static void test_socket_input_is_held_until_there_is_room(void **state)
+{
+	struct chardev *c = socket_open();
+	int a = dial();
+
+	(void)state;
+	room = 0;
+	chr_attach(c, &front, NULL);
+	assert_int_equal(write(a, "kept", 4), 4);
+	turns(2);
+	close(a);
+	turns(3);
+	assert_false(c->closed); /* some of it is still to be heard */
+	room = 100;
+	chr_input_ready(c);
+	turns(3);
+	assert_int_equal(n_got, 4);
+	assert_true(c->closed);
+	chr_detach(c);
+	chr_close(c);
+}
+
+static void test_socket_path_of_another_is_left_alone(void **state)
+{
+	const struct chr_host host = { .loop = loop };
+	struct chardev *c = socket_open(), *d;
+	struct verr e = { 0 };
+	char spec[80];
+
+	(void)state;
+	snprintf(spec, sizeof(spec), "socket:%s", sock);
+	assert_int_equal(chr_open(spec, &host, &d, &e), -EADDRINUSE);
+	assert_non_null(strstr(e.msg, "another process has it; choose another path"));
+	chr_close(c);
+	verr_clear(&e);
+	assert_int_equal(chr_open("socket:/etc/passwd", &host, &d, &e), -EEXIST);
+	assert_non_null(strstr(e.msg, "socket /etc/passwd: a file that is no socket is there"));
+	/* One that nobody listens on any more is replaced. */
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	memcpy(a.sun_path, sock, strlen(sock));
+	assert_int_equal(bind(old, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(old);
+	chr_close(socket_open());
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -288,7 +416,12 @@ int main(void)
 		T(test_full_disk_loses_output_only),
 		T(test_pty_both_ways_and_reconnect),
 		T(test_pty_nobody_reads_pushes_back_then_drops),
+		T(test_socket_one_after_the_other),
+		T(test_socket_input_is_held_until_there_is_room),
+		T(test_socket_path_of_another_is_left_alone),
 	};
+
+	signal(SIGPIPE, SIG_IGN); /* as the programs have it */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
