@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The table that is the real kernel, and the small file helpers above the table. The only file
-// that calls open, ioctl, mmap and their kin; the helpers go through `sys` like everybody else,
-// so they work, and fail, on a fake kernel too.
+// The table that is the real kernel, and the small file helpers above the table. With sys_child.c
+// the only file that calls open, ioctl, mmap and their kin; the helpers go through `sys` like
+// everybody else, so they work, and fail, on a fake kernel too.
 #include "core/sys.h"
 
 #include <errno.h>
@@ -18,19 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define RETRY(expr)                                                                                \
-	({                                                                                         \
-		__typeof__(expr) r_;                                                               \
-		do                                                                                 \
-			r_ = (expr);                                                               \
-		while (r_ < 0 && errno == EINTR);                                                  \
-		r_ < 0 ? (__typeof__(r_))-errno : r_;                                              \
-	})
-
-static int result(int r)
-{
-	return r < 0 ? -errno : r;
-}
+#include "core/sys_int.h"
 
 static int linux_open(const char *path, int flags, mode_t mode)
 {
@@ -57,6 +45,16 @@ static ssize_t linux_read(int fd, void *buf, size_t len)
 static ssize_t linux_write(int fd, const void *buf, size_t len)
 {
 	return RETRY(write(fd, buf, len));
+}
+
+static ssize_t linux_readv(int fd, const struct iovec *iov, unsigned int n)
+{
+	return RETRY(readv(fd, iov, (int)n));
+}
+
+static ssize_t linux_writev(int fd, const struct iovec *iov, unsigned int n)
+{
+	return RETRY(writev(fd, iov, (int)n));
 }
 
 static ssize_t linux_pread(int fd, void *buf, size_t len, off_t off)
@@ -192,6 +190,8 @@ const struct sys_ops sys_linux = {
 	.ioctl = linux_ioctl,
 	.read = linux_read,
 	.write = linux_write,
+	.readv = linux_readv,
+	.writev = linux_writev,
 	.pread = linux_pread,
 	.pwrite = linux_pwrite,
 	.mmap = linux_mmap,
@@ -212,6 +212,9 @@ const struct sys_ops sys_linux = {
 	.flock = linux_flock,
 	.ofd_lock = linux_ofd_lock,
 	.poll = linux_poll,
+	.dial = sys_linux_dial,
+	.spawn = sys_linux_spawn,
+	.reap = sys_linux_reap,
 };
 
 const struct sys_ops *sys = &sys_linux;

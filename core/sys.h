@@ -4,8 +4,8 @@
 // behind it and fail the Nth call.
 //
 // Convention of every sys_*() wrapper: 0 or a positive result on success, -errno on failure;
-// errno itself is not part of the contract. EINTR is retried for open, read, write, pread and
-// pwrite, and returned for poll and ioctl. Not for hot paths that have no fd behind them.
+// errno itself is not part of the contract. EINTR is retried for open, read, write, readv, writev,
+// pread and pwrite, and returned for poll and ioctl. Not for hot paths that have no fd behind them.
 #pragma once
 
 #include <dirent.h>
@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "core/cc.h"
 #include "core/verr.h"
@@ -28,6 +29,8 @@ struct sys_ops {
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*read)(int fd, void *buf, size_t len);
 	ssize_t (*write)(int fd, const void *buf, size_t len);
+	ssize_t (*readv)(int fd, const struct iovec *iov, unsigned int n);
+	ssize_t (*writev)(int fd, const struct iovec *iov, unsigned int n);
 	ssize_t (*pread)(int fd, void *buf, size_t len, off_t off);
 	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t off);
 	int (*mmap)(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off);
@@ -53,6 +56,13 @@ struct sys_ops {
 	 * only whether it could be had. -EAGAIN: another open file has a lock that excludes it. */
 	int (*ofd_lock)(int fd, short type, off_t first, off_t len, bool test);
 	int (*poll)(struct pollfd *fds, unsigned int n, int timeout_ms);
+	/* A connected UNIX stream socket, which doesn't block; close-on-exec. */
+	int (*dial)(const char *path);
+	/* Runs a program found in PATH with /dev/null as its input and, as its descriptor 3, the
+	 * other end of *ret_fd, a UNIX stream socket as dial()'s. Returns its process id. */
+	int (*spawn)(const char *const *argv, int *ret_fd);
+	/* Waits for its end; kills it when timeout_ms have passed. What waitpid() says of it. */
+	int (*reap)(int pid, int timeout_ms);
 };
 
 extern const struct sys_ops sys_linux; /* the real kernel */
@@ -78,6 +88,14 @@ static inline ssize_t sys_write(int fd, const void *b, size_t n)
 {
 	return sys->write(fd, b, n);
 }
+static inline ssize_t sys_readv(int fd, const struct iovec *iov, unsigned int n)
+{
+	return sys->readv(fd, iov, n);
+}
+static inline ssize_t sys_writev(int fd, const struct iovec *iov, unsigned int n)
+{
+	return sys->writev(fd, iov, n);
+}
 static inline ssize_t sys_pread(int fd, void *b, size_t n, off_t o)
 {
 	return sys->pread(fd, b, n, o);
@@ -93,6 +111,18 @@ static inline int sys_flock(int fd, int op)
 static inline int sys_ofd_lock(int fd, short type, off_t first, off_t len, bool test)
 {
 	return sys->ofd_lock(fd, type, first, len, test);
+}
+static inline int sys_dial(const char *path)
+{
+	return sys->dial(path);
+}
+static inline int sys_spawn(const char *const *argv, int *ret_fd)
+{
+	return sys->spawn(argv, ret_fd);
+}
+static inline int sys_reap(int pid, int timeout_ms)
+{
+	return sys->reap(pid, timeout_ms);
 }
 static inline int sys_munmap(void *a, size_t n)
 {

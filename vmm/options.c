@@ -173,6 +173,15 @@ static const struct shorthand console_shorthand = { .device = "virtio-console",
 						    .forms = console_forms,
 						    .kind = BACKEND_CHAR };
 
+static const struct shorthand_form net_forms[] = { { "tap", "tap", "ifname" },
+						   { "user", "user", NULL },
+						   { .word = NULL } };
+static const struct shorthand net_shorthand = { .device = "virtio-net",
+						.link = "netdev",
+						.id = "net",
+						.forms = net_forms,
+						.kind = BACKEND_NET };
+
 #define STR(field) .str = offsetof(struct vmm_opts, field)
 
 static const struct opt_row rows[] = {
@@ -188,6 +197,9 @@ static const struct opt_row rows[] = {
 	  .take = take_device, .repeats = true },
 	{ "disk", "path=FILE[,P=V]", "a disk: --blockdev file and --device virtio-blk (repeatable)",
 	  .expand = &disk_shorthand },
+	{ "net", "tap=IF|user[,P=V]",
+	  "a network card: --netdev and --device virtio-net (repeatable)",
+	  .expand = &net_shorthand },
 	{ "blockdev", "T,id=ID[,P=V]", "add what is behind a disk (repeatable); \"help\"",
 	  .take = take_blockdev, .repeats = true },
 	{ "netdev", "T,id=ID[,P=V]", "add what is behind a network card (repeatable); \"help\"",

@@ -10,25 +10,17 @@
 #include "vmm/accel_none.h"
 #include "vmm/backend/blockdev.h"
 #include "vmm/backend/chardevs.h"
+#include "vmm/backend/netdev.h"
 #include "vmm/dev/devs.h"
 #include "vmm/machine_pc.h"
 #include "vmm/virtio/virtio_devs.h"
 
 const struct dev_type *const dev_types[] = {
-	&acpi_pm_type,
-	&debugexit_type,
-	&hostbridge_type,
-	&i8042_type,
-	&legacy_type,
-	&rootport_type,
-	&rtc_type,
-	&serial_type,
-	&vfio_pci_type,
-	&virtio_blk_type,
-	&virtio_console_type,
-	&virtio_rng_type,
-	&virtio_vsock_type,
-	NULL,
+	&acpi_pm_type,	  &debugexit_type,	&hostbridge_type,
+	&i8042_type,	  &legacy_type,		&rootport_type,
+	&rtc_type,	  &serial_type,		&vfio_pci_type,
+	&virtio_blk_type, &virtio_console_type, &virtio_net_type,
+	&virtio_rng_type, &virtio_vsock_type,	NULL,
 };
 
 const struct machine_type *const machine_types[] = { &pc_machine, NULL };
@@ -36,7 +28,7 @@ const struct machine_type *const machine_types[] = { &pc_machine, NULL };
 const struct accel_type *const accel_types[] = { &kvm_accel, &none_accel, NULL };
 
 static const struct backend_type *const blockdev_types[] = { &blk_file_type, NULL };
-static const struct backend_type *const netdev_types[] = { NULL };
+static const struct backend_type *const netdev_types[] = { &net_tap_type, &net_user_type, NULL };
 static const struct backend_type *const chardev_types[] = {
 	&chr_file_backend,   &chr_null_backend,	 &chr_pty_backend,
 	&chr_socket_backend, &chr_stdio_backend, NULL,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 #include <linux/vhost.h>
@@ -33,6 +34,8 @@ static const struct {
 	[FAKE_CALL_IOCTL] = { "ioctl", { EIO, ENOMEM } },
 	[FAKE_CALL_READ] = { "read", { EIO } },
 	[FAKE_CALL_WRITE] = { "write", { EIO, ENOSPC, EPERM } },
+	[FAKE_CALL_READV] = { "readv", { EIO } },
+	[FAKE_CALL_WRITEV] = { "writev", { EIO } },
 	[FAKE_CALL_PREAD] = { "pread", { EIO } },
 	[FAKE_CALL_PWRITE] = { "pwrite", { EIO } },
 	[FAKE_CALL_MMAP] = { "mmap", { ENOMEM, EINVAL, EAGAIN } },
@@ -53,6 +56,9 @@ static const struct {
 	[FAKE_CALL_FLOCK] = { "flock", { ENOLCK, EWOULDBLOCK } },
 	[FAKE_CALL_OFD_LOCK] = { "ofd_lock", { EAGAIN, ENOLCK, EINVAL } },
 	[FAKE_CALL_POLL] = { "poll", { ENOMEM } },
+	[FAKE_CALL_DIAL] = { "dial", { ENOENT, ECONNREFUSED, EACCES, EMFILE } },
+	[FAKE_CALL_SPAWN] = { "spawn", { ENOENT, EACCES, EMFILE, ENOMEM } },
+	[FAKE_CALL_REAP] = { "reap", { ECHILD } },
 };
 
 #define IOCTL(n, ...) { n, #n, { __VA_ARGS__ } }
@@ -134,6 +140,9 @@ static const struct {
 	IOCTL(VHOST_NET_SET_BACKEND, ENOTSOCK, ENOMEM, EFAULT),
 	IOCTL(VHOST_VSOCK_SET_GUEST_CID, EADDRINUSE, EINVAL),
 	IOCTL(VHOST_VSOCK_SET_RUNNING, EFAULT),
+	IOCTL(TUNSETIFF, EPERM, EBUSY, EINVAL, ENOMEM), IOCTL(TUNGETIFF, EBADFD),
+	IOCTL(TUNSETVNETHDRSZ, EINVAL, EBADFD), IOCTL(TUNSETOFFLOAD, EINVAL, EBADFD),
+	IOCTL(TUNSETQUEUE, EINVAL, E2BIG),
 };
 // clang-format on
 
@@ -238,7 +247,8 @@ static bool candidate(const struct fk_call *c)
 		return false;
 	if (!path_matches(plan.path, c->path))
 		return false;
-	if (c->call == FAKE_CALL_POLL || (c->call == FAKE_CALL_IOCTL && c->request == KVM_RUN))
+	if (c->call == FAKE_CALL_POLL || c->call == FAKE_CALL_REAP ||
+	    (c->call == FAKE_CALL_IOCTL && c->request == KVM_RUN))
 		return false;
 	/* Eventfd reads and writes with a count to move can't fail. */
 	if (c->kind == FK_EVENTFD && (c->call == FAKE_CALL_READ || c->call == FAKE_CALL_WRITE))

@@ -52,7 +52,9 @@ enum fk_kind {
 	FK_VM,
 	FK_VCPU,
 	FK_KVMDEV,
-	FK_VHOST
+	FK_VHOST,
+	FK_TAP,
+	FK_SOCKET
 };
 
 struct fk_file;
@@ -85,6 +87,9 @@ struct fk_file {
  * formatted. Release is called at close. */
 int fk_install(enum fk_kind kind, const struct fk_fops *ops, void *obj, const char *fmt, ...)
 	ATTR_PRINTF(4, 5);
+/* The same for a real descriptor, which is the file's from now on. */
+void fk_install_fd(int fd, enum fk_kind kind, const struct fk_fops *ops, void *obj,
+		   const char *name);
 struct fk_file *fk_file(int fd); /* NULL: not ours */
 unsigned int fk_file_leaks(FILE *f);
 void fk_files_reset(void); /* closes everything, forgets allowed paths */
@@ -375,6 +380,22 @@ int fk_vhost_open(void *opaque, const char *path, int flags);
 bool fk_vhost_uses(uintptr_t addr, uint64_t len); /* in the table of one that serves a ring */
 void fk_vhost_reset(void);			  /* after its files are closed */
 
+/* --- TAP interfaces (fake_tap.c) ---------------------------------------------------------- */
+
+int fk_tap_open(void *opaque, const char *path, int flags);
+/* May data move through it in segments: a TAP, a socket, a real file? 0 or -errno. */
+int fk_tap_io(const struct fk_file *f);
+void fk_tap_reset(void);
+
+/* --- programs at the other end of a socket (fake_child.c) --------------------------------- */
+
+/* Entries of sys_fake. */
+int fk_dial(const char *path);
+int fk_spawn(const char *const *argv, int *ret_fd);
+int fk_reap(int pid, int timeout_ms);
+unsigned int fk_child_leaks(FILE *f); /* programs not waited for */
+void fk_child_reset(void);
+
 /* --- faults (fake_fault.c) ---------------------------------------------------------------- */
 
 struct fk_call {
@@ -387,6 +408,16 @@ struct fk_call {
 
 /* 0: go on; otherwise the -errno to return instead of doing it. */
 int fk_fault(const struct fk_call *c);
+void fk_record(const struct fk_call *c, long result); /* into the log */
+/* Runs `expr` unless a fault says otherwise, and logs. */
+#define FK_CALL(c, expr)                                                                           \
+	({                                                                                         \
+		long r_ = fk_fault(c);                                                             \
+		if (r_ == 0)                                                                       \
+			r_ = (long)(expr);                                                         \
+		fk_record((c), r_);                                                                \
+		r_;                                                                                \
+	})
 bool fk_sweeping(void); /* inside a round of a sweep */
 const char *fk_call_name(enum fake_call c);
 const char *fk_ioctl_name(const struct fk_call *c); /* NULL: unknown */

@@ -55,7 +55,7 @@ unsigned int fake_leaks(FILE *f)
 {
 	fk_lock();
 	unsigned int n = fk_file_leaks(f) + fk_map_leaks(f) + fk_vfio_leaks(f) + fk_kvm_leaks(f) +
-			 fk_bind_leaks(f) + fk_fs_leaks(f);
+			 fk_bind_leaks(f) + fk_fs_leaks(f) + fk_child_leaks(f);
 	fk_unlock();
 	return n;
 }
@@ -156,6 +156,8 @@ void fake_reset(void)
 	fk_files_reset();
 	fk_kvm_reset();
 	fk_vhost_reset();
+	fk_tap_reset();
+	fk_child_reset();
 	fk_vfio_reset();
 	fk_dev_reset_all();
 	fk_bind_reset();

@@ -130,6 +130,13 @@ int fk_install(enum fk_kind kind, const struct fk_fops *ops, void *obj, const ch
 	return fd;
 }
 
+void fk_install_fd(int fd, enum fk_kind kind, const struct fk_fops *ops, void *obj,
+		   const char *name)
+{
+	struct fk_file *f = tag(fd, kind, ops, obj);
+	snprintf(f->name, sizeof(f->name), "%s", name);
+}
+
 const char *fake_fd_name(int fd)
 {
 	const struct fk_file *f = fk_file(fd);
@@ -148,7 +155,7 @@ static int close_file(int fd)
 
 /* --- one call ----------------------------------------------------------------------------- */
 
-static void record(const struct fk_call *c, long result)
+void fk_record(const struct fk_call *c, long result)
 {
 	char what[240], text[320];
 	/* Thousands of rounds, and nobody reads it. */
@@ -169,16 +176,6 @@ static void record(const struct fk_call *c, long result)
 		snprintf(text, sizeof(text), "%s = %ld", what, result);
 	fk_log(text);
 }
-
-/* Runs `expr` unless a fault says otherwise, and logs. */
-#define CALL(c, expr)                                                                              \
-	({                                                                                         \
-		long r_ = fk_fault(c);                                                             \
-		if (r_ == 0)                                                                       \
-			r_ = (long)(expr);                                                         \
-		record((c), r_);                                                                   \
-		r_;                                                                                \
-	})
 
 static struct fk_call on_fd(enum fake_call call, int fd)
 {
@@ -215,8 +212,8 @@ static int fake_open(const char *path, int flags, mode_t mode)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_OPEN, path);
-	long r = CALL(&c,
-		      allowed(path) ? real_open(path, flags, mode) : fk_fs_open(path, flags, mode));
+	long r = FK_CALL(&c, allowed(path) ? real_open(path, flags, mode)
+					   : fk_fs_open(path, flags, mode));
 	fk_unlock();
 	return (int)r;
 }
@@ -237,7 +234,7 @@ static int fake_close(int fd)
 	/* A close that fails has closed all the same. */
 	if (fault)
 		r = fault;
-	record(&c, r);
+	fk_record(&c, r);
 	fk_unlock();
 	return r;
 }
@@ -258,7 +255,7 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 	struct fk_call c = on_fd(FAKE_CALL_IOCTL, fd);
 	c.request = request;
 	c.arg = arg;
-	long r = CALL(&c, do_ioctl(fd, request, arg));
+	long r = FK_CALL(&c, do_ioctl(fd, request, arg));
 	fk_unlock();
 	return (int)r;
 }
@@ -309,7 +306,7 @@ static ssize_t fake_read(int fd, void *buf, size_t len)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_READ, fd);
-	ssize_t r = CALL(&c, do_read(fd, buf, len));
+	ssize_t r = FK_CALL(&c, do_read(fd, buf, len));
 	fk_unlock();
 	return r;
 }
@@ -318,7 +315,38 @@ static ssize_t fake_write(int fd, const void *buf, size_t len)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_WRITE, fd);
-	ssize_t r = CALL(&c, do_write(fd, buf, len));
+	ssize_t r = FK_CALL(&c, do_write(fd, buf, len));
+	fk_unlock();
+	return r;
+}
+
+static ssize_t vectored(ssize_t (*fn)(int, const struct iovec *, unsigned int), int fd,
+			const struct iovec *iov, unsigned int n)
+{
+	const struct fk_file *f = fk_file(fd);
+	int r = f ? fk_tap_io(f) : -EBADF;
+	if (r < 0)
+		return r;
+	int held = fk_unlock_all();
+	ssize_t done = fn(fd, iov, n);
+	fk_relock(held);
+	return done;
+}
+
+static ssize_t fake_readv(int fd, const struct iovec *iov, unsigned int n)
+{
+	fk_lock();
+	struct fk_call c = on_fd(FAKE_CALL_READV, fd);
+	ssize_t r = FK_CALL(&c, vectored(sys_linux.readv, fd, iov, n));
+	fk_unlock();
+	return r;
+}
+
+static ssize_t fake_writev(int fd, const struct iovec *iov, unsigned int n)
+{
+	fk_lock();
+	struct fk_call c = on_fd(FAKE_CALL_WRITEV, fd);
+	ssize_t r = FK_CALL(&c, vectored(sys_linux.writev, fd, iov, n));
 	fk_unlock();
 	return r;
 }
@@ -347,7 +375,7 @@ static ssize_t fake_pread(int fd, void *buf, size_t len, off_t off)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_PREAD, fd);
-	ssize_t r = CALL(&c, do_pread(fd, buf, len, off));
+	ssize_t r = FK_CALL(&c, do_pread(fd, buf, len, off));
 	fk_unlock();
 	return r;
 }
@@ -356,7 +384,7 @@ static ssize_t fake_pwrite(int fd, const void *buf, size_t len, off_t off)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_PWRITE, fd);
-	ssize_t r = CALL(&c, do_pwrite(fd, buf, len, off));
+	ssize_t r = FK_CALL(&c, do_pwrite(fd, buf, len, off));
 	fk_unlock();
 	return r;
 }
@@ -367,7 +395,7 @@ static int fake_mmap(void **ret, void *addr, size_t len, int prot, int flags, in
 	struct fk_call c = on_fd(FAKE_CALL_MMAP, fd);
 	if (!c.path)
 		c.path = "anonymous";
-	long r = CALL(&c, fk_mmap(ret, addr, len, prot, flags, fd, off));
+	long r = FK_CALL(&c, fk_mmap(ret, addr, len, prot, flags, fd, off));
 	fk_unlock();
 	return (int)r;
 }
@@ -376,7 +404,7 @@ static int fake_munmap(void *addr, size_t len)
 {
 	fk_lock();
 	struct fk_call c = { .call = FAKE_CALL_MUNMAP, .path = "memory" };
-	long r = CALL(&c, fk_munmap(addr, len));
+	long r = FK_CALL(&c, fk_munmap(addr, len));
 	fk_unlock();
 	return (int)r;
 }
@@ -385,7 +413,7 @@ static int fake_madvise(void *addr, size_t len, int advice)
 {
 	fk_lock();
 	struct fk_call c = { .call = FAKE_CALL_MADVISE, .path = "memory" };
-	long r = CALL(&c, sys_linux.madvise(addr, len, advice));
+	long r = FK_CALL(&c, sys_linux.madvise(addr, len, advice));
 	fk_unlock();
 	return (int)r;
 }
@@ -405,7 +433,7 @@ static int fake_eventfd(unsigned int initval, int flags)
 {
 	fk_lock();
 	struct fk_call c = { .call = FAKE_CALL_EVENTFD, .path = "eventfd" };
-	long r = CALL(&c, new_eventfd(initval, flags));
+	long r = FK_CALL(&c, new_eventfd(initval, flags));
 	fk_unlock();
 	return (int)r;
 }
@@ -424,7 +452,7 @@ static int fake_memfd(const char *name, unsigned int flags)
 {
 	fk_lock();
 	struct fk_call c = { .call = FAKE_CALL_MEMFD, .path = name };
-	long r = CALL(&c, new_memfd(name, flags));
+	long r = FK_CALL(&c, new_memfd(name, flags));
 	fk_unlock();
 	return (int)r;
 }
@@ -443,7 +471,7 @@ static int fake_ftruncate(int fd, off_t len)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_FTRUNCATE, fd);
-	long r = CALL(&c, do_ftruncate(fd, len));
+	long r = FK_CALL(&c, do_ftruncate(fd, len));
 	fk_unlock();
 	return (int)r;
 }
@@ -453,7 +481,7 @@ static int fake_fsync(int fd)
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_FSYNC, fd);
 	const struct fk_file *f = fk_file(fd);
-	long r = CALL(&c, !f ? -EBADF : f->kind == FK_REAL ? sys_linux.fsync(fd) : 0);
+	long r = FK_CALL(&c, !f ? -EBADF : f->kind == FK_REAL ? sys_linux.fsync(fd) : 0);
 	fk_unlock();
 	return (int)r;
 }
@@ -473,7 +501,7 @@ static int fake_fstat(int fd, struct stat *ret)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_FSTAT, fd);
-	long r = CALL(&c, do_fstat(fd, ret));
+	long r = FK_CALL(&c, do_fstat(fd, ret));
 	fk_unlock();
 	return (int)r;
 }
@@ -482,7 +510,7 @@ static int fake_stat(const char *path, struct stat *ret)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_STAT, path);
-	long r = CALL(&c, allowed(path) ? sys_linux.stat(path, ret) : fk_fs_stat(path, ret));
+	long r = FK_CALL(&c, allowed(path) ? sys_linux.stat(path, ret) : fk_fs_stat(path, ret));
 	fk_unlock();
 	return (int)r;
 }
@@ -491,7 +519,8 @@ static int fake_access(const char *path, int mode)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_ACCESS, path);
-	long r = CALL(&c, allowed(path) ? sys_linux.access(path, mode) : fk_fs_access(path, mode));
+	long r = FK_CALL(&c,
+			 allowed(path) ? sys_linux.access(path, mode) : fk_fs_access(path, mode));
 	fk_unlock();
 	return (int)r;
 }
@@ -500,8 +529,8 @@ static ssize_t fake_readlink(const char *path, char *buf, size_t len)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_READLINK, path);
-	ssize_t r = CALL(&c, allowed(path) ? sys_linux.readlink(path, buf, len)
-					   : fk_fs_readlink(path, buf, len));
+	ssize_t r = FK_CALL(&c, allowed(path) ? sys_linux.readlink(path, buf, len)
+					      : fk_fs_readlink(path, buf, len));
 	fk_unlock();
 	return r;
 }
@@ -513,7 +542,7 @@ static int fake_listdir(const char *path, int (*each)(void *opaque, const char *
 	unsigned int n = 0;
 	bool real = allowed(path);
 	struct fk_call c = on_path(FAKE_CALL_LISTDIR, path);
-	long r = CALL(&c, real ? 0 : fk_fs_listdir(path, &names, &n));
+	long r = FK_CALL(&c, real ? 0 : fk_fs_listdir(path, &names, &n));
 	fk_unlock();
 	/* The caller's function may call the kernel again: it runs without the lock. */
 	if (r == 0 && real)
@@ -531,7 +560,7 @@ static int fake_mkdir(const char *path, mode_t mode)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_MKDIR, path);
-	long r = CALL(&c, allowed(path) ? sys_linux.mkdir(path, mode) : fk_fs_mkdir(path, mode));
+	long r = FK_CALL(&c, allowed(path) ? sys_linux.mkdir(path, mode) : fk_fs_mkdir(path, mode));
 	fk_unlock();
 	return (int)r;
 }
@@ -540,7 +569,7 @@ static int fake_rename(const char *from, const char *to)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_RENAME, from);
-	long r = CALL(&c, allowed(from) ? sys_linux.rename(from, to) : fk_fs_rename(from, to));
+	long r = FK_CALL(&c, allowed(from) ? sys_linux.rename(from, to) : fk_fs_rename(from, to));
 	fk_unlock();
 	return (int)r;
 }
@@ -549,7 +578,7 @@ static int fake_unlink(const char *path)
 {
 	fk_lock();
 	struct fk_call c = on_path(FAKE_CALL_UNLINK, path);
-	long r = CALL(&c, allowed(path) ? sys_linux.unlink(path) : fk_fs_unlink(path));
+	long r = FK_CALL(&c, allowed(path) ? sys_linux.unlink(path) : fk_fs_unlink(path));
 	fk_unlock();
 	return (int)r;
 }
@@ -574,7 +603,7 @@ static int fake_flock(int fd, int operation)
 {
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_FLOCK, fd);
-	long r = CALL(&c, do_flock(fd, operation));
+	long r = FK_CALL(&c, do_flock(fd, operation));
 	fk_unlock();
 	return (int)r;
 }
@@ -584,9 +613,9 @@ static int fake_ofd_lock(int fd, short type, off_t first, off_t len, bool test)
 	fk_lock();
 	struct fk_call c = on_fd(FAKE_CALL_OFD_LOCK, fd);
 	const struct fk_file *f = fk_file(fd);
-	long r = CALL(&c, !f		       ? -EBADF
-			  : f->kind == FK_REAL ? sys_linux.ofd_lock(fd, type, first, len, test)
-					       : -EINVAL);
+	long r = FK_CALL(&c, !f			  ? -EBADF
+			     : f->kind == FK_REAL ? sys_linux.ofd_lock(fd, type, first, len, test)
+						  : -EINVAL);
 	fk_unlock();
 	return (int)r;
 }
@@ -606,6 +635,8 @@ const struct sys_ops sys_fake = {
 	.ioctl = fake_ioctl,
 	.read = fake_read,
 	.write = fake_write,
+	.readv = fake_readv,
+	.writev = fake_writev,
 	.pread = fake_pread,
 	.pwrite = fake_pwrite,
 	.mmap = fake_mmap,
@@ -626,6 +657,9 @@ const struct sys_ops sys_fake = {
 	.flock = fake_flock,
 	.ofd_lock = fake_ofd_lock,
 	.poll = fake_poll,
+	.dial = fk_dial,
+	.spawn = fk_spawn,
+	.reap = fk_reap,
 };
 
 /* --- for the report and the reset --------------------------------------------------------- */

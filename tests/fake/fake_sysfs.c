@@ -367,6 +367,7 @@ void fk_sysfs_reset(void)
 	static const struct fk_node_ops container_ops = { .open = fk_container_open };
 	static const struct fk_node_ops kvm_ops = { .open = fk_kvm_open };
 	static const struct fk_node_ops vhost_ops = { .open = fk_vhost_open };
+	static const struct fk_node_ops tun_ops = { .open = fk_tap_open };
 	static const struct fk_node_ops limit_ops = { .show = limit_show };
 	static const char *const dirs[] = {
 		PCI "/devices",
@@ -397,6 +398,7 @@ void fk_sysfs_reset(void)
 	fk_fs_dev("/dev/kvm", &kvm_ops, NULL);
 	fk_fs_dev("/dev/vhost-net", &vhost_ops, NULL);
 	fk_fs_dev("/dev/vhost-vsock", &vhost_ops, NULL);
+	fk_fs_dev("/dev/net/tun", &tun_ops, NULL);
 	fk_driver_ensure("vfio-pci", NULL);
 	fk_driver_ensure("pcieport", NULL);
 	fk_driver_ensure("pci-stub", NULL);

@@ -197,6 +197,50 @@ static void test_rng_is_exactly_a_device(void **state)
 	options_fini(&o);
 }
 
+static void test_net_is_exactly_a_netdev_and_a_device(void **state)
+{
+	char *argv[] = { (char *)"vfio-vmm",
+			 (char *)"--net",
+			 (char *)"tap=tap0,queues=2,mac=52:54:00:00:00:01,iothreads=2",
+			 (char *)"--net",
+			 (char *)"user,tcp=2222:22,mtu=9000,addr=5",
+			 (char *)"--accel",
+			 (char *)"none",
+			 NULL };
+	static const struct {
+		const char *value, *says;
+	} wrong[] = {
+		{ "tap0", "must begin with one of tap=..., user" },
+		{ "users", "must begin with one of" },
+		{ "tap=t,queus=2", "did you mean 'queues'" },
+		{ "tap=t,max=1", "did you mean 'mac'" },
+		{ "user,queues=2", "queues" },
+		{ "tap=t,mac=1", "no MAC address" },
+		{ "tap=t,netdev=x", "netdev" },
+	};
+	struct verr err = { 0 };
+	struct vmm_opts o;
+
+	(void)state;
+	assert_int_equal(options_parse(7, argv, &o, stdout, &err), OPTIONS_RUN);
+	assert_int_equal(o.n_devices, 2);
+	assert_int_equal(o.n_backends, 2);
+	assert_string_equal(o.backends[0].arg, "tap,id=net0,ifname=tap0,queues=2");
+	assert_string_equal(o.devices[0],
+			    "virtio-net,netdev=net0,mac=52:54:00:00:00:01,iothreads=2");
+	assert_string_equal(o.backends[1].arg, "user,id=net1,tcp=2222:22");
+	assert_string_equal(o.devices[1], "virtio-net,netdev=net1,mtu=9000,addr=5");
+	options_fini(&o);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		memset(&err, 0, sizeof(err));
+		argv[2] = (char *)(uintptr_t)wrong[i].value;
+		assert_int_equal(options_parse(3, argv, &o, stdout, &err), OPTIONS_BAD);
+		if (!strstr(err.msg, wrong[i].says))
+			fail_msg("%s: %s", wrong[i].value, err.msg);
+		options_fini(&o);
+	}
+}
+
 static void test_disk_is_exactly_a_blockdev_and_a_device(void **state)
 {
 	char *argv[] = { (char *)"vfio-vmm",
@@ -295,6 +339,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_shorthand_that_names_no_back_end_says_what_it_may_begin_with),
 		cmocka_unit_test(test_rng_is_exactly_a_device),
+		cmocka_unit_test(test_net_is_exactly_a_netdev_and_a_device),
 		cmocka_unit_test(test_disk_is_exactly_a_blockdev_and_a_device),
 		cmocka_unit_test(test_console_is_exactly_a_chardev_and_a_device),
 		cmocka_unit_test(test_unknown_back_end_types_are_named),

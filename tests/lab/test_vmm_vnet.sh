@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vfio-vmm with a virtio network card and an assigned NIC. The other end is the lab itself, through a
+# TAP interface: pings, a file fetched and sent back with checksums while the assigned NIC pings,
+# the driver unbound and bound; one and two queues. LAB_TEST_MIB is the file's size.
+
+# shellcheck source=tests/lab/lib.sh
+. "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
+
+ADDRESS=192.168.77.1
+
+# guest_run NAME WORDS ARGS...: a guest with the card, its console in NAME.txt.
+guest_run()
+{
+	local name=$1 words=$2
+	shift 2
+
+	"$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/vnet.cpio" \
+		--memory "$((192 + 2 * MIB))" --cmdline "$GUEST_WORDS $words" "$@" \
+		</dev/null >"$WORK/$name.log" 2>&1
+	check "$name: VMM ended with 0" equal $? 0
+	tr -d '\r' <"$WORK/$name.log" >"$WORK/$name.txt"
+	sed "s/^/     | /" "$WORK/$name.txt"
+}
+
+sums()
+{
+	sed -n "s/^$1 \([0-9]* [0-9a-f]*\).*/\1/p" "$WORK/peer.txt"
+}
+
+# copied NAME: the file arrived there as it was sent, and came back as it was.
+copied()
+{
+	local fetched
+	fetched=$(sed -n 's/^guest: fetched //p' "$WORK/$1.txt")
+	check "$1: the file came as it was sent" equal "$fetched" "$(sums sent | tail -n 1)"
+	check "$1: and went back so" equal "$(sums got | tail -n 1)" "$fetched"
+	check "$1: it was $MIB MiB" equal "${fetched%% *}" $((MIB * 1048576))
+}
+
+if in_lab; then
+	mkdir -p "$WORK"
+	modprobe tun
+	ip tuntap add tap0 mode tap multi_queue
+	ip addr add $ADDRESS/24 dev tap0
+	ip link set tap0 up
+	python3 "$REPO/tests/lab/vnet_peer.py" $ADDRESS "$MIB" 2 >"$WORK/peer.txt" &
+	peer=$!
+	check "NIC given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC"
+
+	guest_run tap "guest.rounds=$ROUNDS" --cpus 2 --net tap=tap0,queues=2,mac=52:54:00:77:00:02 \
+		--assign "$LAB_NIC"
+	check "tap: two queues, its address, a link" grep -q \
+		'52:54:00:77:00:02 mtu 1500 queues 2 carrier 1' "$WORK/tap.txt"
+	check "tap: 20 pings of 20" grep -q '^guest: pings 20' "$WORK/tap.txt"
+	check "tap: 20 of the assigned NIC, at the same time" grep -q '^guest: assigned pings 20' \
+		"$WORK/tap.txt"
+	copied tap
+	check "tap: unbound and bound $ROUNDS times" grep -q \
+		"^guest: bound again, round $ROUNDS: pings 2" "$WORK/tap.txt"
+	check "tap: the guest warns of nothing that the lab does not" guest_warnings "$WORK/tap.txt"
+	check "given back" quiet "$VV_BUILD/tools/vfio-bind" --restore "$LAB_NIC"
+	kill $peer
+	sed 's/^/     | /' "$WORK/peer.txt"
+	finish
+fi
+guest_kernel
+guest vnet.cpio --module virtio_pci,virtio_net,e1000e --script "$HERE/guests/vnet"
+lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env MIB="${LAB_TEST_MIB:-128}" \
+	--env ROUNDS="${LAB_TEST_ROUNDS:-5}"
