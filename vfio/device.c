@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,10 +209,43 @@ int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const
 	return 0;
 }
 
+static unsigned int closing; /* threads; atomic */
+
+static void *close_thread(void *arg)
+{
+	sys_close((int)(intptr_t)arg);
+	__atomic_sub_fetch(&closing, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool close_aside(int fd)
+{
+	sigset_t all, old;
+	pthread_t thread;
+
+	__atomic_add_fetch(&closing, 1, __ATOMIC_RELAXED);
+	sigfillset(&all); /* signals are the others' */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&thread, NULL, close_thread, (void *)(intptr_t)fd);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		pthread_detach(thread);
+	else
+		__atomic_sub_fetch(&closing, 1, __ATOMIC_RELEASE);
+	return r == 0;
+}
+
+bool vfio_device_closing(void)
+{
+	return __atomic_load_n(&closing, __ATOMIC_ACQUIRE) > 0;
+}
+
 void vfio_device_close(struct vfio_device *d)
 {
 	if (!d)
 		return;
+	if (d->vanished && d->fd >= 0 && close_aside(d->fd))
+		d->fd = -1;
 	sys_close_fd(&d->fd);
 	vfio_group_put(d->group);
 	free(d);

@@ -56,6 +56,7 @@ struct vfio_device {
 	uint32_t atomic_comp;	   /* VFIO_PCI_ATOMIC_COMP* of the host's root port; 0: unknown */
 	char reset_method[64];	   /* from sysfs reset_method; "" unknown */
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
+	bool vanished;		   /* the user's finding; decides how it is closed */
 };
 
 /* Attaches the function's group to `c`, opens the device, reads all info. `token` is the UUID that
@@ -67,8 +68,12 @@ static inline int vfio_device_open(struct vfio_container *c, const struct bdf *a
 {
 	return vfio_device_open_token(c, at, NULL, ret, reterr);
 }
-/* Closes the fd and drops the group. NULL allowed. */
+/* Closes the fd and drops the group. NULL allowed. The kernel resets what it closes, and takes
+ * seconds to give up where nothing answers: a vanished device's fd is closed by a thread of its
+ * own, and its group is free when that has ended. */
 void vfio_device_close(struct vfio_device *d);
+/* Is there such a thread? Any thread may ask. */
+bool vfio_device_closing(void);
 
 /* VFIO_DEVICE_RESET. -EOPNOTSUPP if the device offers none; errors name the method. */
 int vfio_device_reset(struct vfio_device *d, struct verr *reterr);

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/sys.h"
 #include "pci/hostpci.h"
+#include "vfio/device.h"
 #include "vfio/preflight_int.h"
 #include "vfio/why.h"
 
@@ -94,6 +95,11 @@ static int explain_open(unsigned int id, const char *node, int r, struct verr *r
 		return explain_members(id, r, "has no node in /dev/vfio",
 				       "none of its functions is bound to vfio-pci", reterr);
 	case -EBUSY:
+		if (vfio_device_closing())
+			return verr_set(reterr, r,
+					"group %u is in use: the kernel is still closing a device "
+					"that vanished (try again in some seconds)",
+					id);
 		if (vfio_why_holder(node, who, sizeof(who)))
 			return verr_set(reterr, r, "group %u is in use: %s has %s open", id, who,
 					node);

@@ -40,6 +40,7 @@ void passthru_lose(struct passthru *p, bool vanished, const char *why)
 	if (p->lost)
 		return;
 	p->lost = true;
+	p->vd->vanished = vanished;
 	passthru_win_drop(p);
 	dev_event(&p->pd.dev, stop ? PLATFORM_DEVICE_LOST : PLATFORM_DEVICE_GONE, "%s: %s",
 		  p->vd->name, why);

@@ -61,7 +61,7 @@ static inline void wait_devices(unsigned int n)
 		guest_turn(&g);
 		list_for_each(d, &g.m->devs, struct dev, node)
 			have += d->type == &vfio_pci_type;
-		if (have == n)
+		if (have == n && !vfio_device_closing())
 			return;
 		usleep(10000);
 	}

@@ -357,6 +357,7 @@ static void test_removal_while_an_unresampled_interrupt_is_pending(void **state)
 	fake_dev_req(hw);
 	for (unsigned int i = 0; i < 5; i++)
 		guest_turn(&g);
+	flow_closed();
 	assert_false(fake_dev_is_open(hw));
 	assert_false(fake_kvm_line(gsi));
 }
