@@ -133,7 +133,7 @@ static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
 	uint16_t want = (uint16_t)pcicfg_get(&pd->cfg, PCI_COMMAND, 2) & decode;
 	uint16_t have = (uint16_t)vfio_cfg_read(p->vd, PCI_COMMAND, 2);
 	if ((have & decode) != want)
-		vfio_cfg_write(p->vd, PCI_COMMAND, (have & (uint32_t)~decode) | want, 2);
+		passthru_command(p, (have & (uint32_t)~decode) | want);
 	if (hw_decodes(p))
 		passthru_win_enable(pd, bar);
 }

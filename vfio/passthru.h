@@ -121,6 +121,7 @@ struct passthru {
 
 	struct loop_fd req, err; /* the host wants the device back; it had an error */
 	int req_fd, err_fd;	 /* owned; -1 */
+	uint16_t host_serr;	 /* COMMAND's SERR# Enable as the host has it: it stays */
 	struct loop_timer watch; /* is it still there? */
 	unsigned int missed;	 /* looks in a row that did not find it */
 	bool lost;		 /* it can't be used any more, which was reported */
@@ -136,6 +137,9 @@ int passthru_cfg_build(struct passthru *p, struct verr *reterr);
 /* Where MSI-X structures are; n == 0 if there is none. */
 void passthru_cfg_msix(struct vfio_device *vd, struct msix_place *ret);
 extern const struct pcicfg_hw passthru_cfg_hw;
+/* To the function's COMMAND register. The host's error reporting (PCIe 6.0 6.2.6) is not the
+ * guest's to turn off: a bit of the host's in it stays. */
+void passthru_command(struct passthru *p, uint32_t command);
 /* cfg_write_hook: function-level resets asked for by the guest. */
 bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsigned int size);
 

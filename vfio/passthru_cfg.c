@@ -385,6 +385,7 @@ static void build_header(struct passthru *p)
 
 	pcidev_set_ids(&p->pd, (uint16_t)ids, (uint16_t)(ids >> 16), (uint16_t)sub,
 		       (uint16_t)(sub >> 16), class_rev >> 8, (uint8_t)class_rev);
+	p->host_serr = (uint16_t)vfio_cfg_read(p->vd, PCI_COMMAND, 2) & PCI_COMMAND_SERR;
 	pcicfg_set(c, PCI_COMMAND, 2, 0, cmd);
 	pcicfg_set_fwd(c, PCI_COMMAND, 2, cmd);
 	pcicfg_put(c, PCI_STATUS, 2,
@@ -459,8 +460,16 @@ static void cfg_hw_write(void *opaque, unsigned int off, uint32_t val, unsigned 
 {
 	struct passthru *p = passthru_of(opaque);
 
-	if (!p->lost && !p->pd.dev.plat->dry_run)
-		vfio_cfg_write(p->vd, off, val, size);
+	if (p->lost || p->pd.dev.plat->dry_run)
+		return;
+	if (off <= PCI_COMMAND + 1 && off + size > PCI_COMMAND + 1)
+		val |= (uint32_t)p->host_serr >> 8 << (PCI_COMMAND + 1 - off) * 8;
+	vfio_cfg_write(p->vd, off, val, size);
+}
+
+void passthru_command(struct passthru *p, uint32_t command)
+{
+	vfio_cfg_write(p->vd, PCI_COMMAND, command | p->host_serr, 2);
 }
 
 const struct pcicfg_hw passthru_cfg_hw = { .read = cfg_hw_read, .write = cfg_hw_write };

@@ -22,10 +22,10 @@ void passthru_quiesce(struct passthru *p)
 {
 	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2);
 
-	vfio_cfg_write(p->vd, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_MASTER, 2);
+	passthru_command(p, command & ~(uint32_t)PCI_COMMAND_MASTER);
 	passthru_irq_off(p);
 	pcidev_bars_drop(&p->pd);
-	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
+	passthru_command(p, 0);
 }
 
 /* A function without a reset method would stay in the low power state its guest left it in. */
@@ -118,7 +118,7 @@ int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 	}
 	if (r < 0)
 		return verr_set(reterr, r, "%s", err.msg);
-	vfio_cfg_write(p->vd, PCI_COMMAND, 0, 2);
+	passthru_command(p, 0);
 	return 0;
 }
 

@@ -169,6 +169,9 @@ unsigned int fake_dev_rom_reads(const struct fake_dev *d); /* preads of it */
 bool fake_dev_is_open(const struct fake_dev *d);
 bool fake_dev_bus_master(const struct fake_dev *d);
 bool fake_dev_memory_enabled(const struct fake_dev *d); /* COMMAND.Memory and D0 */
+/* COMMAND.SERR# Enable, as the host's firmware sets it. */
+void fake_dev_set_serr(struct fake_dev *d);
+bool fake_dev_serr(const struct fake_dev *d);
 unsigned int fake_dev_resets(const struct fake_dev *d); /* VFIO_DEVICE_RESET, hot reset and FLR */
 /* Whether any page of [off, off+len) of the BAR is mapped by user space / is in a KVM slot / is
  * DMA-mapped for peers. */

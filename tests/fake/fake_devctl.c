@@ -222,6 +222,18 @@ bool fake_dev_bus_master(const struct fake_dev *d)
 	return d->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER;
 }
 
+void fake_dev_set_serr(struct fake_dev *d)
+{
+	fk_lock();
+	fk_cfg_phys_write(d, PCI_COMMAND, 2, fk_cfg_get(d->cfg, PCI_COMMAND, 2) | PCI_COMMAND_SERR);
+	fk_unlock();
+}
+
+bool fake_dev_serr(const struct fake_dev *d)
+{
+	return fk_cfg_get(d->cfg, PCI_COMMAND, 2) & PCI_COMMAND_SERR;
+}
+
 bool fake_dev_memory_enabled(const struct fake_dev *d)
 {
 	return fk_dev_mem_enabled(d);

@@ -33,7 +33,9 @@ static struct fk_vdev *vdev_new(struct fake_dev *d)
 	bool io = false;
 	for (unsigned int i = 0; i < 6; i++)
 		io |= d->desc->bars[i].size && (d->desc->bars[i].flags & FAKE_BAR_IO);
-	fk_cfg_phys_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | (io ? PCI_COMMAND_IO : 0));
+	fk_cfg_phys_write(d, PCI_COMMAND, 2,
+			  (fk_cfg_get(d->cfg, PCI_COMMAND, 2) & PCI_COMMAND_SERR) |
+				  PCI_COMMAND_MEMORY | (io ? PCI_COMMAND_IO : 0));
 	fk_vcfg_init(v);
 	return v;
 }

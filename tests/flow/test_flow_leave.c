@@ -278,6 +278,39 @@ static void test_error_of_what_is_gone_is_its_removal(void **state)
 	assert_left("DEVICE_DELETED nic: " HOST_BDF ": the device had an error and is gone");
 }
 
+/* Without SERR# the host may not hear of errors: neither a guest nor a reset turns it off. */
+static void test_error_reporting_stays_as_the_host_has_it(void **state)
+{
+	const struct guest_setup s = { .device = { "vfio-pci,host=" HOST_BDF } };
+	struct verr err = { 0 };
+	(void)state;
+	for (int on = 0; on < 2; on++) {
+		fake_reset();
+		hw = fake_zoo_one(&zoo_nvme);
+		if (on)
+			fake_dev_set_serr(hw);
+		guest_start(&g, &s);
+		fn = guest_find(&g, zoo_nvme.vendor, zoo_nvme.device, 0);
+		assert_int_equal(fake_dev_serr(hw), on);
+		assert_false(guest_cfg(fn, PCI_COMMAND, 2) &
+			     PCI_COMMAND_SERR); /* not the guest's */
+		flow_enable();
+		assert_int_equal(fake_dev_serr(hw), on);
+		guest_cfg_set(fn, PCI_COMMAND, PCI_COMMAND_MEMORY, 1);
+		guest_cfg_set(fn, PCI_COMMAND + 1, 0, 1);
+		guest_cfg_set(fn, PCI_COMMAND, PCI_COMMAND_MEMORY, 4);
+		assert_int_equal(fake_dev_serr(hw), on);
+		assert_int_equal(guest_cfg(fn, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+		guest_cfg_set(fn, PCI_COMMAND, PCI_COMMAND_SERR, 2);
+		assert_true(fake_dev_serr(hw));
+		assert_int_equal(guest_reset(&g, &err), 0);
+		assert_int_equal(fake_dev_serr(hw), on);
+		guest_close(&g);
+		assert_int_equal(fake_dev_serr(hw), on);
+		assert_true(fake_clean());
+	}
+}
+
 /* One function's error resets the card: its neighbour goes through it, too. */
 static void test_error_of_one_function_resets_both(void **state)
 {
@@ -359,6 +392,7 @@ int main(void)
 		FLOW_TEST(test_error_is_mended_three_times_a_minute),
 		FLOW_TEST(test_error_reset_needs_a_slot),
 		FLOW_TEST(test_error_of_what_is_gone_is_its_removal),
+		FLOW_TEST(test_error_reporting_stays_as_the_host_has_it),
 		FLOW_TEST(test_error_of_one_function_resets_both),
 		FLOW_TEST(test_dead_after_reset_leaves_if_told_so),
 		FLOW_TEST(test_dead_at_the_start_is_a_failed_start),
