@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vfio-vmm with a virtio disk and an assigned NIC: the driver unbound and bound, parallel writes
 # with the checksum of the file compared after power-off, a reboot with writes in flight, kill -9
-# after a flush, a second user refused, the disk grown while the guest runs.
+# after a flush, a second user refused, the disk grown while the guest runs. LAB_TEST_ROUNDS: how often
+# the driver is unbound and bound (default 5).
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
@@ -30,7 +31,7 @@ vmm()
 	shift
 
 	exec "$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/disk.cpio" \
-		--memory 256 --cmdline "$GUEST_WORDS guest.phase=$phase" \
+		--memory 256 --cmdline "$GUEST_WORDS guest.phase=$phase guest.rounds=$ROUNDS" \
 		--disk "path=$WORK/disk.img,serial=LAB-DISK,num-queues=2" "$@" \
 		</dev/null >"$WORK/log.txt" 2>&1
 }
@@ -68,7 +69,7 @@ if in_lab; then
 	tr -d '\r' <"$WORK/log.txt" | tee "$WORK/clean.txt"
 	check "96 MiB, a serial number, two queues, a write cache" grep -q \
 		'^guest: disk 196608 sectors, serial LAB-DISK, 2 queues, write back' "$WORK/log.txt"
-	check "five times unbound and bound" said "bound again, round 5"
+	check "$ROUNDS times unbound and bound" said "bound again, round $ROUNDS"
 	check "written by four and read back" equal "$(field wrote)" "$(field back)"
 	check "while the assigned NIC was pinging" equal "$(field pings)" 20
 	check "no kick left the kernel" not grep -q virtio_kick "$WORK/log.txt"
@@ -101,4 +102,4 @@ if in_lab; then
 fi
 guest_kernel
 guest disk.cpio --module virtio_pci,virtio_blk,e1000e --script "$HERE/guests/disk"
-lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL"
+lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env ROUNDS="${LAB_TEST_ROUNDS:-5}"

@@ -12,7 +12,7 @@
 
 VV_BEGIN_DECLS
 
-#define BLK_SEG_MAX	  126u	    /* data segments of a request; two more frame it */
+#define BLK_SEG_MAX	  254u	    /* data segments of a request; two more frame it */
 #define BLK_RANGES_MAX	  16u	    /* ranges of a discard or write-zeroes request */
 #define BLK_RANGE_SECTORS 0x400000u /* sectors in one of them: 2 GiB */
 #define BLK_ID_BYTES	  20

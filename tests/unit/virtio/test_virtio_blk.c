@@ -558,7 +558,7 @@ static void test_configuration(void **state)
 	start("", "virtio-blk,drive=d0,logical_block_size=1024,physical_block_size=4096", 0);
 	assert_int_equal(capacity(), SECTORS);
 	assert_int_equal(vdrv_config(&v, offsetof(struct virtio_blk_config, blk_size), 4), 1024);
-	assert_int_equal(vdrv_config(&v, offsetof(struct virtio_blk_config, seg_max), 4), 126);
+	assert_int_equal(vdrv_config(&v, offsetof(struct virtio_blk_config, seg_max), 4), 254);
 	assert_int_equal(vdrv_config(&v, offsetof(struct virtio_blk_config, physical_block_exp), 1),
 			 2);
 }
