@@ -211,8 +211,14 @@ static void see_to(struct machine *m, struct dev *d, unsigned int raised, const 
 	struct pcidev *pd = container_of(d, struct pcidev, dev);
 	struct pcidev *port = pcidev_slot(pd);
 
-	if (raised & BIT32(PLATFORM_DEVICE_ERROR))
+	if (raised & BIT32(PLATFORM_DEVICE_ERROR)) {
 		tell(m, "DEVICE_ERROR", d->id, why);
+		/* The guest has seen its card pulled, which is all it was asked for. */
+		if (port && eject_find(m, port)) {
+			leave_now(m, pd, "it had an error while the guest was asked to let go");
+			return;
+		}
+	}
 	if (raised & BIT32(PLATFORM_DEVICE_GONE)) {
 		log_warn("%s", why);
 		leave_now(m, pd, why);

@@ -259,6 +259,19 @@ static void test_error_is_mended_three_times_a_minute(void **state)
 		    ": the device reported an uncorrectable error again and again");
 }
 
+/* It was to leave anyway: the guest gets no new card that is then taken away under it. */
+static void test_error_while_asked_to_let_go_ends_that(void **state)
+{
+	struct verr err = { 0 };
+	(void)state;
+	start(",id=nic,on-error=reset,eject-timeout=3600");
+	assert_int_equal(unplug("nic", false, &err), 0);
+	fake_dev_err(hw);
+	assert_left("DEVICE_DELETED nic: it had an error while the guest was asked to let go");
+	assert_event("DEVICE_ERROR nic: ");
+	assert_true(list_empty(&g.m->ejects));
+}
+
 static void test_error_reset_needs_a_slot(void **state)
 {
 	(void)state;
@@ -390,6 +403,7 @@ int main(void)
 		FLOW_TEST(test_error_stops_the_machine_unless_told_otherwise),
 		FLOW_TEST(test_error_takes_it_away_at_once),
 		FLOW_TEST(test_error_is_mended_three_times_a_minute),
+		FLOW_TEST(test_error_while_asked_to_let_go_ends_that),
 		FLOW_TEST(test_error_reset_needs_a_slot),
 		FLOW_TEST(test_error_of_what_is_gone_is_its_removal),
 		FLOW_TEST(test_error_reporting_stays_as_the_host_has_it),
