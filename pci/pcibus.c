@@ -112,6 +112,33 @@ static int next_free(const struct pcibus *b, const struct pcidev *pd, uint8_t *r
 	return verr_set(reterr, -EBUSY, "PCI bus %s is full", b->id);
 }
 
+/* PCIe 6.0 1.3.3: which port goes where. Root ports go anywhere, as they always have. */
+static int check_port(const struct pcibus *b, const struct pcidev *pd, struct verr *reterr)
+{
+	unsigned int type = pd->exp_off == 0
+				    ? 0xff
+				    : (pcicfg_get(&pd->cfg, pd->exp_off + PCI_EXP_FLAGS, 2) &
+				       PCI_EXP_FLAGS_TYPE) >>
+					      4;
+	if (type != PCI_EXP_TYPE_DOWNSTREAM && b->in_switch)
+		return verr_set(reterr, -EINVAL,
+				"PCI bus %s is inside a switch, where only ports go: give bus= the "
+				"id of one of its pcie-switch-port",
+				b->id);
+	if (type == PCI_EXP_TYPE_UPSTREAM && (b->bridge == NULL || !b->only_slot0))
+		return verr_set(reterr, -EINVAL,
+				"a switch goes below a PCIe port, not on PCI bus %s: give bus= the "
+				"id of a pcie-root-port",
+				b->id);
+	if (type == PCI_EXP_TYPE_DOWNSTREAM && !b->in_switch)
+		return verr_set(
+			reterr, -EINVAL,
+			"a switch port goes into a switch, not on PCI bus %s: give bus= the "
+			"id of a pcie-switch",
+			b->id);
+	return 0;
+}
+
 static int check_slot(const struct pcibus *b, uint8_t devfn, struct verr *reterr)
 {
 	if (b->only_slot0 && devfn >> 3 != 0)
@@ -134,6 +161,8 @@ int pcibus_add(struct pcibus *b, struct pcidev *pd, const char *addr, struct ver
 {
 	uint8_t devfn = 0;
 	int r = addr != NULL ? parse_addr(addr, &devfn, reterr) : next_free(b, pd, &devfn, reterr);
+	if (r == 0)
+		r = check_port(b, pd, reterr);
 	if (r == 0)
 		r = check_slot(b, devfn, reterr);
 	if (r < 0)

@@ -27,7 +27,8 @@ struct pcibus {
 	struct intx_lines *intx;   /* root only */
 	struct aspace *mmio, *pio; /* root only; borrowed */
 	bool pcie;		   /* may hold PCIe functions */
-	bool only_slot0;	   /* below a root port */
+	bool only_slot0;	   /* below a PCIe port */
+	bool in_switch;		   /* between a switch's upstream port and its downstream ones */
 	bool hotplug;		   /* below a slot: placement keeps room while it is empty */
 	bool off;		   /* below a slot without power: nothing answers */
 	void (*changed)(struct pcibus *b); /* a function came or went; NULL: nobody cares */

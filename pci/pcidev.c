@@ -30,6 +30,20 @@ const struct prop pcidev_common_props[] = {
 
 static const struct pcidev_ops no_ops;
 
+/* PCI-to-PCI Bridge 1.2 3.2: windows closed, 16-bit I/O, 64-bit prefetchable memory. */
+static void build_bridge(struct pcicfg *c)
+{
+	pcicfg_set(c, PCI_PRIMARY_BUS, 4, 0, 0x00ffffff);
+	pcicfg_set(c, PCI_IO_BASE, 2, 0x00f0, 0xf0f0);
+	pcicfg_set_w1c(c, PCI_SEC_STATUS, 2, 0xf900);
+	pcicfg_set(c, PCI_MEMORY_BASE, 4, 0x0000fff0, 0xfff0fff0);
+	pcicfg_set(c, PCI_PREF_MEMORY_BASE, 4, 0x0001fff1, 0xfff0fff0);
+	pcicfg_set(c, PCI_PREF_BASE_UPPER32, 4, 0, UINT32_MAX);
+	pcicfg_set(c, PCI_PREF_LIMIT_UPPER32, 4, 0, UINT32_MAX);
+	pcicfg_set(c, PCI_BRIDGE_CONTROL, 2, 0,
+		   PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_BUS_RESET);
+}
+
 void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, bool bridge)
 {
 	struct pcicfg *c = &pd->cfg;
@@ -47,6 +61,22 @@ void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, boo
 	pcicfg_set(c, PCI_INTERRUPT_LINE, 1, 0, 0xff);
 	pcicfg_set(c, PCI_HEADER_TYPE, 1, bridge ? PCI_HEADER_TYPE_BRIDGE : PCI_HEADER_TYPE_NORMAL,
 		   0);
+	if (bridge)
+		build_bridge(c);
+}
+
+int pcidev_add_bus(struct pcidev *pd, struct verr *reterr)
+{
+	struct pcibus *b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return verr_set(reterr, -ENOMEM, "out of memory for a bus");
+	for (unsigned int i = 0; i < PCI_N_WINS; i++)
+		b->win[i] = (struct pci_win_range){ 1, 0 };
+	b->bridge = pd;
+	b->pcie = true;
+	snprintf(b->id, sizeof(b->id), "%s", pd->dev.id);
+	pd->secondary = b;
+	return 0;
 }
 
 char *pcidev_str(const struct pcidev *pd, char buf[16])

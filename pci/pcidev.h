@@ -121,7 +121,8 @@ struct pcidev {
 	uint8_t reset_val[PCICFG_SIZE]; /* cfg.val at the end of realize: what reset restores */
 };
 
-/* In realize: identity. `class_code` is the 24-bit class. Header type 0 (1 if bridge). */
+/* In realize: identity. `class_code` is the 24-bit class. Header type 0 (1 if bridge, windows
+ * closed). */
 void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, bool bridge);
 void pcidev_set_ids(struct pcidev *pd, uint16_t vendor, uint16_t device, uint16_t subvendor,
 		    uint16_t subdevice, uint32_t class_code, uint8_t revision);
@@ -141,6 +142,8 @@ int pcidev_add_pm(struct pcidev *pd, unsigned int off, struct verr *reterr);
  * the root port's own. */
 int pcidev_add_exp(struct pcidev *pd, unsigned int off, unsigned int type, bool flr,
 		   struct verr *reterr);
+/* Bridges: the bus behind, named as the device; it goes with pcidev_fini(). -ENOMEM. */
+int pcidev_add_bus(struct pcidev *pd, struct verr *reterr);
 /* Attaches to plat->pci0 or the bus named in common; after all capabilities are there. Takes the
  * reset snapshot. pcidev_fini() undoes everything above in any state (zeroed included), frees
  * common's strings, and may be called twice. */
@@ -148,7 +151,7 @@ int pcidev_attach(struct pcidev *pd, struct verr *reterr);
 void pcidev_fini(struct pcidev *pd);
 /* Function 0 says that there are more, now and after a reset. */
 void pcidev_multifunction(struct pcidev *pd);
-/* The root port whose hot-plug slot it is in; NULL: it is in none. */
+/* The port whose hot-plug slot it is in; NULL: it is in none. */
 struct pcidev *pcidev_slot(const struct pcidev *pd);
 /* Power-on state: windows dropped, MSI/MSI-X off, cfg.val restored, BARs to their placed
  * addresses and COMMAND as after placement iff `placed`. */

@@ -17,7 +17,7 @@
 #include "core/log.h"
 #include "core/sys.h"
 #include "pci/pcibus.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "vfio/passthru.h"
 
 #define MEND_MAX     3 /* errors mended within ... */
@@ -82,10 +82,10 @@ static bool worth_mending(struct passthru *p)
  * functions of the slot go through it. */
 static void mend(struct passthru *p, struct pcidev *port)
 {
-	rootport_unplugged(port);
+	pcieport_unplugged(port);
 	if (p->lost)
 		return;
-	rootport_plugged(port);
+	pcieport_plugged(port);
 	dev_event(&p->pd.dev, PLATFORM_DEVICE_ERROR, "%s: reset after an uncorrectable error",
 		  p->vd->name);
 }

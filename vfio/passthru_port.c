@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the guest's root port above an assigned function shows because of it: the link the function
+// What the guest's port above an assigned function shows because of it: the link the function
 // physically has (drivers compute bandwidth from the port's registers), and the AtomicOps that the
 // host's root complex completes (drivers enable theirs only if the port claims them).
 
 #include <linux/pci_regs.h>
 
 #include "pci/pcibus.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "vfio/passthru.h"
 
 /* VFIO_PCI_ATOMIC_COMP32 to COMP128 are bits 0 to 2 (Linux 6.6), PCIe 6.0 7.5.3.15 has them at 7
@@ -27,14 +27,14 @@ static struct pcidev *port_of(const struct passthru *p)
 {
 	struct pcidev *port = p->pd.bus ? p->pd.bus->bridge : NULL;
 
-	return port && port->dev.type == &rootport_type ? port : NULL;
+	return port && pcieport_is(port) ? port : NULL;
 }
 
 /* Of several functions number 0 speaks for the card. */
 void passthru_port_show(struct passthru *p)
 {
 	struct pcidev *port = port_of(p);
-	struct rootport_card card = { 0 };
+	struct pcieport_card card = { 0 };
 	unsigned int exp = 0;
 
 	if (!port || p->pd.devfn != 0)
@@ -48,7 +48,7 @@ void passthru_port_show(struct passthru *p)
 		card.lnksta = (uint16_t)vfio_cfg_read(p->vd, exp + PCI_EXP_LNKSTA, 2);
 	}
 	card.devcap2 = (p->vd->atomic_comp << ATOMIC_COMP_SHIFT) & ATOMIC_COMP_MASK;
-	rootport_show_card(port, &card);
+	pcieport_show_card(port, &card);
 }
 
 void passthru_port_forget(struct passthru *p)
@@ -56,5 +56,5 @@ void passthru_port_forget(struct passthru *p)
 	struct pcidev *port = port_of(p);
 
 	if (port && p->pd.devfn == 0)
-		rootport_show_card(port, NULL);
+		pcieport_show_card(port, NULL);
 }

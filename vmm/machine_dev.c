@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "vmm/machine.h"
 #include "vmm/typearg.h"
 

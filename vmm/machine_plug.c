@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "vmm/assign.h"
 #include "vmm/machine.h"
 
@@ -62,7 +62,7 @@ static void take_out(struct machine *m, struct pcidev *pd, const char *why)
 		tell(m, "DEVICE_DELETED", id, why);
 	}
 	if (port)
-		rootport_unplugged(port);
+		pcieport_unplugged(port);
 }
 
 /* The first function behind a port, NULL if it has gone otherwise. */
@@ -136,7 +136,7 @@ static int eject_ask(struct machine *m, struct pcidev *pd, struct pcidev *port)
 	e->late.fired = eject_late;
 	e->done.run = eject_done;
 	list_add_tail(&m->ejects, &e->node);
-	int r = rootport_request_eject(port, eject_granted, e);
+	int r = pcieport_request_eject(port, eject_granted, e);
 	if (r < 0)
 		eject_free(e);
 	else
@@ -335,7 +335,7 @@ static int plug_all(struct machine *m, char *const *args, unsigned int n, struct
 	}
 	for (at = mark->next; at != &m->devs; at = at->next) {
 		struct dev *d = container_of(at, struct dev, node);
-		rootport_plugged(pcidev_slot(container_of(d, struct pcidev, dev)));
+		pcieport_plugged(pcidev_slot(container_of(d, struct pcidev, dev)));
 	}
 	m->plugged = true;
 	return 0;

@@ -5,7 +5,7 @@
 
 #include "kvm/accel_kvm.h"
 #include "pci/hostbridge.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "vfio/passthru.h"
 #include "vmm/accel_none.h"
 #include "vmm/backend/blockdev.h"
@@ -15,13 +15,28 @@
 #include "vmm/machine_pc.h"
 #include "vmm/virtio/virtio_devs.h"
 
+/* One a line, so that they are merged without conflicts. */
+/* clang-format off */
 const struct dev_type *const dev_types[] = {
-	&acpi_pm_type,	  &debugexit_type,	&hostbridge_type,
-	&i8042_type,	  &legacy_type,		&rootport_type,
-	&rtc_type,	  &serial_type,		&vfio_pci_type,
-	&virtio_blk_type, &virtio_console_type, &virtio_net_type,
-	&virtio_rng_type, &virtio_vsock_type,	NULL,
+	&acpi_pm_type,
+	&debugexit_type,
+	&downstream_type,
+	&hostbridge_type,
+	&i8042_type,
+	&legacy_type,
+	&rootport_type,
+	&rtc_type,
+	&serial_type,
+	&switch_type,
+	&vfio_pci_type,
+	&virtio_blk_type,
+	&virtio_console_type,
+	&virtio_net_type,
+	&virtio_rng_type,
+	&virtio_vsock_type,
+	NULL,
 };
+/* clang-format on */
 
 const struct machine_type *const machine_types[] = { &pc_machine, NULL };
 

@@ -13,7 +13,7 @@
 
 #include "core/bytes.h"
 #include "pci/hostbridge.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 #include "tests/fake/rec_platform.h"
 
 #define STEP 12
@@ -210,11 +210,11 @@ static void step(const uint8_t *d)
 	default: /* what the world does to the slot */
 		if (addr % 8 == 0 && fn == NULL) {
 			fn = add(&fn_type, "fn", "lower", true);
-			rootport_plugged(pd_of(lower));
+			pcieport_plugged(pd_of(lower));
 		} else if (addr % 8 == 1 && fn != NULL) {
-			rootport_request_eject(pd_of(lower), gone, NULL);
+			pcieport_request_eject(pd_of(lower), gone, NULL);
 		} else if (addr % 8 == 2 && fn != NULL) {
-			rootport_unplugged(pd_of(lower));
+			pcieport_unplugged(pd_of(lower));
 			gone(NULL);
 		} else if (addr % 8 == 3 && fn != NULL) {
 			pcidev_intx_set(pd_of(fn), val % 2 != 0);

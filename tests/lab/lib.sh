@@ -235,7 +235,8 @@ until_true()
 }
 
 # run_guest VMM MEMORY CPUS KERNEL INITRD WORDS BDF...: a guest with the functions assigned, its
-# console on standard output; returns the VMM's exit status.
+# console on standard output; returns the VMM's exit status. vfio-vmm: BDF may have properties, and
+# "pcie-..." is a bridge.
 run_guest()
 {
 	local vmm=$1 memory=$2 cpus=$3 kernel=$4 initrd=$5 words=$6 bdf args=()
@@ -251,7 +252,10 @@ run_guest()
 			"${args[@]}" </dev/null ;;
 	vfio-vmm)
 		for bdf in "$@"; do
-			args+=(--assign "$bdf")
+			case $bdf in
+			pcie-*) args+=(--device "$bdf") ;;
+			*) args+=(--assign "$bdf") ;;
+			esac
 		done
 		"$VV_BUILD/tools/vfio-vmm" --memory "$memory" --cpus "$cpus" --kernel "$kernel" \
 			--initrd "$initrd" --cmdline "$words" "${args[@]}" </dev/null ;;

@@ -21,7 +21,7 @@
 #include "core/sys.h"
 #include "pci/hostbridge.h"
 #include "pci/pcibus.h"
-#include "pci/rootport.h"
+#include "pci/pcieport.h"
 
 #ifndef __cplusplus /* the tables below are C: designated */
 

@@ -167,7 +167,7 @@ static void test_hot_add_raises_events_and_power_brings_the_link(void **state)
 	unsigned int before = interrupts();
 	struct tdev *t = card();
 	assert_int_equal(sta(), 0); /* not before it is plugged */
-	rootport_plugged(rp);
+	pcieport_plugged(rp);
 	assert_int_equal(sta(), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_ABP);
 	assert_int_equal(interrupts(), before + 1);
 	assert_null(pcibus_lookup(&g.root, 1, 0)); /* no power yet */
@@ -196,10 +196,10 @@ static void test_eject_asks_waits_and_takes_it_away(void **state)
 	driver_probe(ON);
 	unsigned int before = interrupts();
 	ejects = 0;
-	assert_int_equal(rootport_request_eject(rp, ejected, &t->pd), 0);
+	assert_int_equal(pcieport_request_eject(rp, ejected, &t->pd), 0);
 	assert_true(sta() & PCI_EXP_SLTSTA_ABP);
 	assert_int_equal(interrupts(), before + 1);
-	assert_int_equal(rootport_request_eject(rp, ejected, &t->pd), -EBUSY);
+	assert_int_equal(pcieport_request_eject(rp, ejected, &t->pd), -EBUSY);
 	wr(PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_ABP);
 	wr(PCI_EXP_SLTCTL, ON | WANTED | PCI_EXP_SLTCTL_PWR_IND_BLINK);
 	assert_int_equal(ejects, 0);
@@ -208,10 +208,10 @@ static void test_eject_asks_waits_and_takes_it_away(void **state)
 	assert_false(sta() & PCI_EXP_SLTSTA_PDS);
 	assert_false(link_active());
 	assert_null(pcibus_lookup(&g.root, 1, 0));
-	assert_int_equal(rootport_request_eject(rp, ejected, NULL), -ENODEV);
+	assert_int_equal(pcieport_request_eject(rp, ejected, NULL), -ENODEV);
 	/* The slot takes another one. */
 	struct tdev *again = card();
-	rootport_plugged(rp);
+	pcieport_plugged(rp);
 	wr(PCI_EXP_SLTCTL, ON | WANTED);
 	assert_ptr_equal(pcibus_lookup(&g.root, 1, 0), &again->pd);
 }
@@ -223,7 +223,7 @@ static void test_eject_of_a_slot_without_power_is_immediate(void **state)
 	rig_start(&g);
 	wr(PCI_EXP_SLTCTL, OFF);
 	ejects = 0;
-	assert_int_equal(rootport_request_eject(rp, ejected, &t->pd), 0);
+	assert_int_equal(pcieport_request_eject(rp, ejected, &t->pd), 0);
 	assert_int_equal(ejects, 1);
 }
 
@@ -234,14 +234,14 @@ static void test_surprise_removal(void **state)
 	rig_start(&g);
 	rig_place(&g);
 	driver_probe(ON);
-	rootport_unplugged(rp);
+	pcieport_unplugged(rp);
 	assert_int_equal(sta() & ~PCI_EXP_SLTSTA_CC, PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
 	rig_del(&g, &t->pd);
 	wr(PCI_EXP_SLTSTA, sta());
 	assert_int_equal(sta(), 0);
 	/* Or the other way round: it just goes. */
 	t = card();
-	rootport_plugged(rp);
+	pcieport_plugged(rp);
 	wr(PCI_EXP_SLTSTA, sta());
 	rig_del(&g, &t->pd);
 	assert_int_equal(sta(), PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
@@ -279,7 +279,7 @@ static void test_a_card_without_power_does_not_decode(void **state)
 	struct tdev *t = rig_tdev(
 		&g, "card", "rp", NULL,
 		(struct tspec){ .pcie = true, .bar = { { PCIBAR_MEM32, false, 4096, 0 } } });
-	rootport_plugged(rp);
+	pcieport_plugged(rp);
 	pcidev_cfg_write(&t->pd, PCI_BASE_ADDRESS_0,
 			 (uint32_t)rp->secondary->win[PCI_WIN_MEM].first, 4);
 	pcidev_cfg_write(&t->pd, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
@@ -299,7 +299,7 @@ static void test_interrupt_is_intx_without_msi(void **state)
 	wr(PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_CC);
 	assert_false(g.chip.level[gsi]);
 	card();
-	rootport_plugged(rp);
+	pcieport_plugged(rp);
 	assert_true(g.chip.level[gsi]);
 	driver_probe(OFF);
 	assert_false(g.chip.level[gsi]);
@@ -312,7 +312,7 @@ static void test_reset_forgets_events_and_requests(void **state)
 	rig_start(&g);
 	driver_probe(ON);
 	ejects = 0;
-	assert_int_equal(rootport_request_eject(rp, ejected, &t->pd), 0);
+	assert_int_equal(pcieport_request_eject(rp, ejected, &t->pd), 0);
 	dev_reset(&rp->dev);
 	assert_int_equal(sta(), PCI_EXP_SLTSTA_PDS);
 	assert_int_equal(rd(PCI_EXP_SLTCTL, 2), ON);
@@ -341,7 +341,7 @@ static void test_port_without_hot_plug_has_a_plain_slot(void **state)
 	pcidev_cfg_write(port, port->exp_off + PCI_EXP_SLTCTL, 0xffff, 2);
 	assert_int_equal(pcidev_cfg_read(port, port->exp_off + PCI_EXP_SLTCTL, 4),
 			 PCI_EXP_SLTSTA_PDS << 16);
-	assert_int_equal(rootport_request_eject(port, ejected, NULL), -EOPNOTSUPP);
+	assert_int_equal(pcieport_request_eject(port, ejected, NULL), -EOPNOTSUPP);
 }
 
 static void test_random_guests_keep_the_slot_true(void **state)
@@ -354,7 +354,7 @@ static void test_random_guests_keep_the_slot_true(void **state)
 		x = x * 1664525 + 1013904223;
 		if ((x >> 20) % 64 == 0 && t == NULL) {
 			t = card();
-			rootport_plugged(rp);
+			pcieport_plugged(rp);
 		} else if ((x >> 20) % 64 == 1 && t != NULL) {
 			rig_del(&g, &t->pd);
 			t = NULL;
