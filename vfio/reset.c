@@ -90,6 +90,7 @@ static void look_at_bus(const struct vfio_device *d, struct vfio_reset *ret)
 
 		if (bdf_equal(&at, &d->at))
 			continue;
+		ret->dep_group[ret->n_deps] = dep->group_id;
 		ret->dep[ret->n_deps++] = at;
 		if (our_group(d, dep->group_id) || !ret->hot)
 			continue;
@@ -144,21 +145,29 @@ void vfio_reset_text(const struct vfio_device *d, const struct vfio_reset *r, ch
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
-/* The kernel wants proof that all it resets is ours: an fd of each group. */
-static int hot_ioctl(const struct vfio_device *d)
+static bool reaches(const struct vfio_reset *r, uint32_t group)
+{
+	for (unsigned int i = 0; i < r->n_deps; i++)
+		if (r->dep_group[i] == group)
+			return true;
+	return false;
+}
+
+/* The kernel wants proof that all it resets is ours: an fd of each group, and of no other (more
+ * than there are functions on the bus are EINVAL). */
+static int hot_ioctl(const struct vfio_device *d, const struct vfio_reset *reset)
 {
 	const struct vfio_group *g;
-	unsigned int n = 0;
 	int r = -EAGAIN;
+	struct vfio_pci_hot_reset *hot =
+		calloc(1, sizeof(*hot) + (VFIO_RESET_DEPS + 1) * sizeof(hot->group_fds[0]));
 
-	list_for_each(g, &d->group->container->groups, const struct vfio_group, node)
-		n++;
-	struct vfio_pci_hot_reset *hot = calloc(1, sizeof(*hot) + n * sizeof(hot->group_fds[0]));
 	if (!hot)
 		return -ENOMEM;
-	hot->argsz = (uint32_t)(sizeof(*hot) + n * sizeof(hot->group_fds[0]));
 	list_for_each(g, &d->group->container->groups, const struct vfio_group, node)
-		hot->group_fds[hot->count++] = g->fd;
+		if (g == d->group || reaches(reset, g->id))
+			hot->group_fds[hot->count++] = g->fd;
+	hot->argsz = (uint32_t)(sizeof(*hot) + hot->count * sizeof(hot->group_fds[0]));
 	for (unsigned int i = 0; i < HOT_TRIES && (r == -EAGAIN || r == -EINTR); i++) {
 		if (i > 0)
 			sys->poll(NULL, 0, HOT_WAIT_MS);
@@ -168,9 +177,9 @@ static int hot_ioctl(const struct vfio_device *d)
 	return r;
 }
 
-static int hot_reset(struct vfio_device *d, struct verr *reterr)
+static int hot_reset(struct vfio_device *d, const struct vfio_reset *reset, struct verr *reterr)
 {
-	int r = hot_ioctl(d);
+	int r = hot_ioctl(d, reset);
 
 	T(vfio_reset, d->name, "hot", r);
 	if (r < 0)
@@ -191,7 +200,7 @@ int vfio_reset_run(struct vfio_device *d, const struct vfio_reset *r, struct ver
 	if (r->function)
 		e = vfio_device_reset(d, &err);
 	if (e < 0 && r->hot)
-		e = hot_reset(d, &err);
+		e = hot_reset(d, r, &err);
 	if (e < 0 && r->pm)
 		e = vfio_device_reset(d, &err);
 	if (e == -EOPNOTSUPP)

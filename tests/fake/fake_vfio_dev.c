@@ -339,7 +339,11 @@ static long hot_reset(struct fk_vdev *v, const struct vfio_pci_hot_reset *a)
 		return -EINVAL;
 	if (!has_bus_reset(v->d))
 		return -ENODEV;
-	if (a->count == 0 || a->count > 8)
+	unsigned int functions = 0;
+	struct fake_dev *o;
+	list_for_each(o, fk_devs(), struct fake_dev, node)
+		functions += same_bus(v->d, o);
+	if (a->count == 0 || a->count > functions) /* vfio_pci_ioctl_pci_hot_reset() */
 		return -EINVAL;
 	for (uint32_t i = 0; i < a->count; i++) {
 		if (!fk_file(a->group_fds[i]))
@@ -347,7 +351,6 @@ static long hot_reset(struct fk_vdev *v, const struct vfio_pci_hot_reset *a)
 		if (!fk_obj(a->group_fds[i], FK_GROUP))
 			return -EINVAL;
 	}
-	struct fake_dev *o;
 	list_for_each(o, fk_devs(), struct fake_dev, node)
 		if (same_bus(v->d, o) &&
 		    (!o->group || !group_given(a, o->group) || strcmp(o->driver, "vfio-pci") != 0))

@@ -20,7 +20,7 @@
 #include "vfio/reset.h"
 
 static struct vfio_container *c;
-static struct vfio_device *d;
+static struct vfio_device *d, *other_bus;
 static struct fake_dev *hw;
 static struct vfio_reset r;
 static struct verr err;
@@ -32,7 +32,7 @@ static int setup(void **state)
 	fake_reset();
 	verr_clear(&err);
 	c = NULL;
-	d = NULL;
+	d = other_bus = NULL;
 	hw = NULL;
 	return 0;
 }
@@ -41,6 +41,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	vfio_device_close(d);
+	vfio_device_close(other_bus);
 	vfio_container_put(c);
 	return fake_clean() ? 0 : -1;
 }
@@ -123,6 +124,29 @@ static void test_dependents_are_listed(void **state)
 	assert_int_equal(fake_dev_resets(other), 1);
 }
 
+/* The kernel takes no more groups than there are functions on the bus: the guest's other devices
+ * are none of its business. */
+static void test_devices_of_other_buses_are_no_proof(void **state)
+{
+	const struct bdf at = { .dev = 9 };
+	(void)state;
+	host(&zoo_no_flr);
+	struct fake_dev *far = fake_dev_add(
+		&zoo_nvme,
+		&(struct fake_place){ .bdf = "0000:00:09.0", .group = 40, .driver = "vfio-pci" });
+	choose();
+	if (vfio_device_open(c, &at, &other_bus, &err) < 0)
+		fail_msg("%s", err.msg);
+	fake_log_clear();
+	choose();
+	assert_true(r.hot);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 0);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 1);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_RESET"), 0); /* no second choice */
+	assert_int_equal(fake_dev_resets(hw), 1);
+	assert_int_equal(fake_dev_resets(far), 0);
+}
+
 static void test_who_is_not_ours_is_not_reset(void **state)
 {
 	(void)state;
@@ -184,6 +208,7 @@ int main(void)
 		T_(test_without_it_the_bus_is_reset),
 		T_(test_the_bus_before_power_management),
 		T_(test_dependents_are_listed),
+		T_(test_devices_of_other_buses_are_no_proof),
 		T_(test_who_is_not_ours_is_not_reset),
 		T_(test_no_bus_reset_on_the_root_bus),
 		T_(test_kernel_that_does_not_say_how),
