@@ -19,7 +19,7 @@ struct vfio_reset {
 	bool function; /* VFIO_DEVICE_RESET is worth its name */
 	bool hot;      /* VFIO_DEVICE_PCI_HOT_RESET is allowed: all it reaches is ours */
 	bool pm;       /* VFIO_DEVICE_RESET is a walk to D3hot and back */
-	struct bdf dep[VFIO_RESET_DEPS]; /* other functions that a hot reset takes along */
+	struct bdf dep[VFIO_RESET_DEPS];     /* other functions that a hot reset takes along */
 	uint32_t dep_group[VFIO_RESET_DEPS]; /* their IOMMU groups */
 	unsigned int n_deps;
 	char why_not[96]; /* why not `hot`; "": it was not asked */

@@ -127,6 +127,7 @@ hears()
 # captured one has changed meanwhile.
 uevent=$(find /sys/bus/pci/devices/*/ -maxdepth 1 -name uevent -writable 2>/dev/null | head -n 1)
 if [ ! -e /run/udev/control ] && [ -n "$uevent" ] && hears "$uevent" 2>/dev/null; then
+	rm -f "$tmp/out" "$tmp/err" # what the first one said is not waited for
 	"$inspect" --root "$root" watch >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 	for _ in {1..150}; do grep -q watching "$tmp/err" 2>/dev/null && break; sleep 0.1; done
