@@ -21,6 +21,7 @@ void gmem_init(struct gmem *m)
 {
 	list_init(&m->regions);
 	list_init(&m->listeners);
+	list_init(&m->givers);
 	m->used_indexes = 0;
 	m->n_snaps = 0;
 }
@@ -30,6 +31,7 @@ void gmem_fini(struct gmem *m)
 	(void)m;
 	assert(list_empty(&m->regions));
 	assert(list_empty(&m->listeners));
+	assert(list_empty(&m->givers));
 	assert(m->n_snaps == 0);
 }
 
@@ -138,6 +140,62 @@ void gmem_del(struct gmem_region *r)
 	r->gmem = NULL;
 }
 
+/* ---- who gives back, who pins ---------------------------------------------------------------- */
+
+bool gmem_pinned(const struct gmem *m)
+{
+	const struct gmem_listener *l;
+	list_for_each(l, &m->listeners, const struct gmem_listener, node) {
+		if (l->pins)
+			return true;
+	}
+	return false;
+}
+
+/* All of them, or none and the reason. */
+static int hold_givers(struct gmem *m, struct verr *reterr)
+{
+	struct gmem_giver *g;
+	list_for_each(g, &m->givers, struct gmem_giver, node) {
+		int res = g->hold(g, reterr);
+		if (res == 0)
+			continue;
+		for (struct list *at = g->node.prev; at != &m->givers; at = at->prev) {
+			struct gmem_giver *held = container_of(at, struct gmem_giver, node);
+			held->go_on(held);
+		}
+		return res;
+	}
+	return 0;
+}
+
+static void let_go_on(struct gmem *m)
+{
+	struct gmem_giver *g;
+	list_for_each(g, &m->givers, struct gmem_giver, node)
+		g->go_on(g);
+}
+
+void gmem_add_giver(struct gmem *m, struct gmem_giver *g)
+{
+	assert(!g->gmem);
+	g->gmem = m;
+	list_add_tail(&m->givers, &g->node);
+	if (gmem_pinned(m)) {
+		int res = g->hold(g, NULL);
+		assert(res == 0);
+		(void)res;
+	}
+}
+
+void gmem_del_giver(struct gmem_giver *g)
+{
+	if (!g->gmem)
+		return;
+	list_del(&g->node);
+	g->gmem = NULL;
+}
+
 int gmem_listen(struct gmem *m, struct gmem_listener *l, struct verr *reterr)
 {
 	assert(!l->gmem);
@@ -147,13 +205,18 @@ int gmem_listen(struct gmem *m, struct gmem_listener *l, struct verr *reterr)
 	l->index = (unsigned int)__builtin_ctz(~m->used_indexes);
 
 	struct gmem_region *r;
-	int res = 0;
+	bool first = l->pins && !gmem_pinned(m);
+	int res = first ? hold_givers(m, reterr) : 0;
+	if (res < 0)
+		return res;
 	list_for_each(r, &m->regions, struct gmem_region, node) {
 		res = tell(l, r, reterr);
 		if (res < 0)
 			break;
 	}
 	if (res < 0) {
+		if (first)
+			let_go_on(m);
 		list_for_each_reverse(r, &m->regions, struct gmem_region, node)
 			untell(l, r);
 		return res;
@@ -175,6 +238,8 @@ void gmem_unlisten(struct gmem_listener *l)
 	list_del(&l->node);
 	m->used_indexes &= ~BIT32(l->index);
 	l->gmem = NULL;
+	if (l->pins && !gmem_pinned(m))
+		let_go_on(m);
 }
 
 /* The region of one of `kinds` that has gpa, or NULL. */
@@ -256,8 +321,8 @@ int gmem_snap_take(struct gmem *m, struct gmem_snap **ret)
 	s->n = 0;
 	list_for_each(r, &m->regions, struct gmem_region, node) {
 		if (r->kind == GMEM_RAM)
-			s->r[s->n++] = (struct gmem_snap_region){ r->gpa, r->size, r->hva, r->fd,
-								  r->fd_off };
+			s->r[s->n++] = (struct gmem_snap_region){ r->gpa, r->size,   r->hva,
+								  r->fd,  r->fd_off, r->keep };
 	}
 	m->n_snaps++;
 	*ret = s;

@@ -28,6 +28,7 @@ struct gmem_region {
 	void *hva;     /* page aligned, size bytes */
 	int fd;	       /* file behind hva, or -1 (anonymous); borrowed */
 	uint64_t fd_off;
+	bool keep; /* RAM that can't be given back to the host page by page (hugetlbfs) */
 
 	/* gmem's own */
 	struct gmem *gmem; /* NULL while not added */
@@ -40,6 +41,7 @@ struct gmem_listener {
 	unsigned int takes; /* mask of BIT32(enum gmem_kind) it wants to hear of */
 	/* Mask of kinds whose refusal fails the add; others are best effort. */
 	unsigned int requires_ok;
+	bool pins; /* RAM stays where it is while it listens: no giver gives any back */
 	int (*add)(struct gmem_listener *l, const struct gmem_region *r, struct verr *reterr);
 	/* Only for regions whose add succeeded. Cannot fail: what it can't undo it must
 	 * neutralise. */
@@ -51,7 +53,21 @@ struct gmem_listener {
 	struct list node;
 };
 
+/* Who gives RAM that the guest does without back to the host: a balloon. What a device can reach by
+ * DMA is pinned and must not be given back: the IOMMU's maps would lead to the old pages. */
+struct gmem_giver {
+	/* The first listener that pins comes: give nothing back from the return on. -EBUSY, with a
+	 * sentence, refuses it: so much was given back that taking it again would surprise. */
+	int (*hold)(struct gmem_giver *g, struct verr *reterr);
+	void (*go_on)(struct gmem_giver *g); /* the last one has left, or did not come */
+
+	/* gmem's own */
+	struct gmem *gmem;
+	struct list node;
+};
+
 struct gmem {
+	struct list givers;
 	struct list regions;   /* sorted by gpa */
 	struct list listeners; /* in order of gmem_listen; del runs in reverse */
 	uint32_t used_indexes;
@@ -71,6 +87,11 @@ void gmem_del(struct gmem_region *r); /* no effect if not added */
 int gmem_listen(struct gmem *m, struct gmem_listener *l, struct verr *reterr);
 void gmem_unlisten(struct gmem_listener *l); /* untells every region; no effect if not listening */
 
+bool gmem_pinned(const struct gmem *m);
+/* hold() is called at once if RAM is pinned; it must not refuse then. */
+void gmem_add_giver(struct gmem *m, struct gmem_giver *g);
+void gmem_del_giver(struct gmem_giver *g); /* no effect if not added */
+
 /* NULL unless [gpa, gpa+len) is wholly inside one RAM region (never ROM: the result may be
  * written). len > 0. */
 void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t len);
@@ -89,8 +110,9 @@ struct gmem_snap {
 	struct gmem_snap_region {
 		uint64_t gpa, size;
 		uint8_t *hva;
-		int fd; /* as in gmem_region */
+		int fd; /* as in gmem_region, and the next two */
 		uint64_t fd_off;
+		bool keep;
 	} r[]; /* sorted by gpa */
 };
 

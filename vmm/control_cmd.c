@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "vmm/backend/blockdev.h"
+#include "vmm/backend/chardevs.h"
+#include "vmm/virtio/virtio_balloon.h"
 
 struct command {
 	const char *name;
@@ -203,31 +205,63 @@ static int cmd_query_device(struct machine *m, const json_t *args, json_t *ret, 
 	return 0;
 }
 
-/* ---- disks ----------------------------------------------------------------------------------- */
+/* ---- back ends ------------------------------------------------------------------------------- */
 
-static int cmd_blockdev_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+static int add_backend(struct machine *m, enum backend_kind kind, const char *command,
+		       const json_t *args, struct verr *reterr)
 {
 	char *arg = NULL;
 
-	(void)ret;
-	int r = type_arg(args, "blockdev_add", "disk", &arg, reterr);
+	int r = type_arg(args, command, backend_kind_names[kind], &arg, reterr);
 	if (r < 0)
 		return r;
-	r = machine_add_backend(m, BACKEND_BLOCK, arg, reterr);
+	r = machine_add_backend(m, kind, arg, reterr);
 	free(arg);
 	return r;
 }
 
-static int cmd_blockdev_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+static int del_backend(struct machine *m, enum backend_kind kind, const json_t *args,
+		       struct verr *reterr)
 {
+	const char *word = backend_kind_names[kind];
 	const char *id = NULL;
 
-	(void)ret;
-	int r = get_id(args, "blockdev", &id, reterr);
+	int r = get_id(args, word, &id, reterr);
 	const struct backend *b = r == 0 ? backend_find(&m->backends, id) : NULL;
-	if (r == 0 && b && b->type->kind != BACKEND_BLOCK)
-		r = verr_set(reterr, -EINVAL, "\"%.64s\" is no blockdev", id);
+	if (r == 0 && b && b->type->kind != kind)
+		r = verr_set(reterr, -EINVAL, "\"%.64s\" is no %s", id, word);
 	return r < 0 ? r : backend_del(&m->backends, id, reterr);
+}
+
+static int cmd_blockdev_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	return add_backend(m, BACKEND_BLOCK, "blockdev_add", args, reterr);
+}
+
+static int cmd_blockdev_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	return del_backend(m, BACKEND_BLOCK, args, reterr);
+}
+
+static int cmd_chardev_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	int r = add_backend(m, BACKEND_CHAR, "chardev_add", args, reterr);
+	if (r < 0)
+		return r;
+	const char *id = json_string_value(json_object_get(args, "id"));
+	struct backend *b = id ? backend_find(&m->backends, id) : NULL;
+	if (b) /* of a pty, nobody knows the name yet */
+		json_object_set_new(ret, "where", control_text(chardev_of(b)->where));
+	return 0;
+}
+
+static int cmd_chardev_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	return del_backend(m, BACKEND_CHAR, args, reterr);
 }
 
 static int cmd_block_resize(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
@@ -244,18 +278,90 @@ static int cmd_block_resize(struct machine *m, const json_t *args, json_t *ret, 
 				       reterr);
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* The one that is meant; without an id the one there is. */
+static int find_balloon(struct machine *m, const json_t *args, struct dev **ret,
+			struct verr *reterr)
+{
+	const char *id = json_string_value(json_object_get(args, "id"));
+	struct dev *d, *found = NULL;
+
+	list_for_each(d, &m->devs, struct dev, node) {
+		if (!virtio_is_balloon(d) || (id && strcmp(id, d->id) != 0))
+			continue;
+		if (found)
+			return verr_set(reterr, -EINVAL,
+					"there are several balloons: say which by \"id\"");
+		found = d;
+	}
+	if (!found)
+		return verr_set(reterr, -ENODEV, "there is no balloon%s%.64s%s: add --balloon",
+				id ? " \"" : "", id ? id : "", id ? "\"" : "");
+	*ret = found;
+	return 0;
+}
+
+static int cmd_balloon(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	const json_t *v = json_object_get(args, "size");
+	struct dev *d = NULL;
+	uint64_t size = 0;
+
+	(void)ret;
+	int r = find_balloon(m, args, &d, reterr);
+	if (r == 0 && json_is_string(v))
+		r = parse_size(json_string_value(v), &size, reterr);
+	else if (r == 0 && json_integer_value(v) > 0)
+		size = (uint64_t)json_integer_value(v);
+	else if (r == 0)
+		r = verr_set(
+			reterr, -EINVAL,
+			"\"size\" is what the guest keeps: bytes, or text as --memory takes it");
+	return r < 0 ? r : virtio_balloon_set(d, size, reterr);
+}
+
+static int cmd_query_balloon(struct machine *m, const json_t *args, json_t *ret,
+			     struct verr *reterr)
+{
+	struct balloon_state b;
+	struct dev *d = NULL;
+
+	int r = find_balloon(m, args, &d, reterr);
+	if (r < 0)
+		return r;
+	virtio_balloon_query(d, &b);
+	json_object_set_new(ret, "memory", json_integer((json_int_t)b.memory));
+	json_object_set_new(ret, "target", json_integer((json_int_t)b.target));
+	json_object_set_new(ret, "actual", json_integer((json_int_t)b.actual));
+	if (b.age_ms == UINT64_MAX)
+		return 0;
+	json_t *stats = json_object();
+	for (unsigned int i = 0; i < BALLOON_STATS; i++)
+		if (b.known[i])
+			json_object_set_new(stats, balloon_stat_names[i],
+					    json_integer((json_int_t)b.stat[i]));
+	json_object_set_new(ret, "stats", stats);
+	json_object_set_new(ret, "stats-age", json_integer((json_int_t)(b.age_ms / 1000)));
+	return 0;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static int cmd_help(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr);
 
 static const struct command commands[] = {
+	{ "balloon", "id,size", cmd_balloon },
 	{ "block_resize", "id,size", cmd_block_resize },
 	{ "blockdev_add", "", cmd_blockdev_add },
 	{ "blockdev_del", "id", cmd_blockdev_del },
+	{ "chardev_add", "", cmd_chardev_add },
+	{ "chardev_del", "id", cmd_chardev_del },
 	{ "device_add", "", cmd_device_add },
 	{ "device_del", "id,force", cmd_device_del },
 	{ "help", NULL, cmd_help },
 	{ "pause", NULL, cmd_pause },
+	{ "query-balloon", "id", cmd_query_balloon },
 	{ "query-device", "id", cmd_query_device },
 	{ "quit", NULL, cmd_quit },
 	{ "reset", NULL, cmd_reset },

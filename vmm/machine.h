@@ -59,6 +59,7 @@ struct machine_ram {
 	void *hva;     /* owned */
 	uint64_t size; /* bytes */
 	int fd;	       /* memfd, or -1: anonymous; owned */
+	bool huge;     /* of hugetlbfs pages */
 	struct gmem_region low, high;
 };
 

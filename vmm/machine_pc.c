@@ -166,6 +166,7 @@ static void ram_region(struct machine *m, struct gmem_region *r, const char *nam
 		.hva = (char *)m->ram.hva + off,
 		.fd = m->ram.fd,
 		.fd_off = off,
+		.keep = m->ram.huge,
 	};
 }
 

@@ -153,6 +153,7 @@ int machine_ram_alloc(struct machine_ram *m, const struct ram_opts *o, struct ve
 
 	memset(m, 0, sizeof(*m));
 	m->fd = -1;
+	m->huge = o->hugepages;
 	if (o->hugepages && !IS_ALIGNED(o->size, HUGE_PAGE))
 		return verr_set(reterr, -EINVAL,
 				"with hugepages=on --memory must be a multiple of "

@@ -153,6 +153,7 @@ static int take_assign(struct vmm_opts *o, const char *v, struct verr *reterr)
 	return add_device(o, "vfio-pci,host=", v, reterr);
 }
 
+static const struct shorthand balloon_shorthand = { .device = "virtio-balloon" };
 static const struct shorthand rng_shorthand = { .device = "virtio-rng" };
 static const struct shorthand vsock_shorthand = { .device = "virtio-vsock" };
 
@@ -209,6 +210,8 @@ static const struct opt_row rows[] = {
 	{ "console", "WHERE[,P=V]",
 	  "virtio console hvc0: stdio, pty, socket=PATH, file=PATH, null (repeatable)",
 	  .expand = &console_shorthand },
+	{ "balloon", "P=V", "takes memory from the guest on request: --device virtio-balloon",
+	  .expand = &balloon_shorthand, .optional = true },
 	{ "rng", "P=V", "random numbers for the guest: --device virtio-rng",
 	  .expand = &rng_shorthand, .optional = true },
 	{ "vsock", "cid=N[,P=V]", "sockets between host and guest: --device virtio-vsock",

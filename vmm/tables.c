@@ -29,6 +29,7 @@ const struct dev_type *const dev_types[] = {
 	&serial_type,
 	&switch_type,
 	&vfio_pci_type,
+	&virtio_balloon_type,
 	&virtio_blk_type,
 	&virtio_console_type,
 	&virtio_net_type,

@@ -381,6 +381,80 @@ static void test_copy_off_the_top_of_the_address_space_fails(void **state)
 	gmem_fini(&m);
 }
 
+/* ---- who gives back, who pins ---------------------------------------------------------------- */
+
+struct giver {
+	struct gmem_giver g;
+	bool refuses;
+	int held;
+};
+
+static int giver_hold(struct gmem_giver *g, struct verr *reterr)
+{
+	struct giver *me = container_of(g, struct giver, g);
+	if (me->refuses)
+		return verr_set(reterr, -EBUSY, "so much was given back");
+	me->held++;
+	return 0;
+}
+
+static void giver_go_on(struct gmem_giver *g)
+{
+	container_of(g, struct giver, g)->held--;
+}
+
+static void test_givers_hold_still_from_the_first_that_pins_to_the_last(void **state)
+{
+	(void)state;
+	struct giver a = { .g = { giver_hold, giver_go_on, NULL, { NULL, NULL } } }, b = a, c = a;
+	struct recorder plain = recorder("plain", ALL_KINDS, 0),
+			one = recorder("one", ALL_KINDS, 0),
+			two = recorder("two", ALL_KINDS, BIT32(GMEM_RAM));
+	struct gmem_region r = region("ram", GMEM_RAM, 0, 0, 1);
+	struct verr err = { 0 };
+	struct gmem m;
+
+	one.l.pins = two.l.pins = true;
+	gmem_init(&m);
+	gmem_add_giver(&m, &a.g);
+	gmem_add_giver(&m, &b.g);
+	assert_int_equal(gmem_add(&m, &r, NULL), 0);
+	assert_int_equal(gmem_listen(&m, &plain.l, NULL), 0);
+	assert_false(gmem_pinned(&m));
+	/* One refuses: the other goes on, nobody was told of any memory. */
+	b.refuses = true;
+	heard[0] = '\0';
+	assert_int_equal(gmem_listen(&m, &one.l, &err), -EBUSY);
+	assert_string_equal(err.msg, "so much was given back");
+	assert_int_equal(a.held, 0);
+	expect_heard("");
+	/* The listener itself fails: all go on. */
+	b.refuses = false;
+	two.refuses = "ram";
+	assert_int_equal(gmem_listen(&m, &two.l, NULL), -ENOSPC);
+	assert_int_equal(a.held + b.held, 0);
+	two.refuses = NULL;
+	assert_int_equal(gmem_listen(&m, &one.l, NULL), 0);
+	assert_int_equal(gmem_listen(&m, &two.l, NULL), 0);
+	assert_true(gmem_pinned(&m));
+	assert_int_equal(a.held, 1);
+	assert_int_equal(b.held, 1);
+	gmem_add_giver(&m, &c.g); /* comes late: held at once */
+	assert_int_equal(c.held, 1);
+	gmem_unlisten(&one.l);
+	assert_int_equal(a.held, 1);
+	gmem_del_giver(&b.g);
+	gmem_del_giver(&b.g);
+	gmem_unlisten(&two.l);
+	assert_int_equal(a.held + c.held, 0);
+	assert_int_equal(b.held, 1);
+	gmem_del_giver(&a.g);
+	gmem_del_giver(&c.g);
+	gmem_unlisten(&plain.l);
+	gmem_del(&r);
+	gmem_fini(&m);
+}
+
 int main(void)
 {
 #define T_(fn) cmocka_unit_test_setup(fn, fresh)
@@ -395,6 +469,7 @@ int main(void)
 		T_(test_access_is_checked_to_the_byte),
 		T_(test_copy_across_regions_lands_where_it_should),
 		T_(test_copy_off_the_top_of_the_address_space_fails),
+		T_(test_givers_hold_still_from_the_first_that_pins_to_the_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

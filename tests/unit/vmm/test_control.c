@@ -218,7 +218,7 @@ static void test_help_lists_the_commands(void **state)
 	int fd = dial();
 	ask(fd, "{\"execute\": \"help\"}");
 	assert_says(
-		"[\"block_resize\",\"blockdev_add\",\"blockdev_del\",\"device_add\",\"device_del\",\"help\",\"pause\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
+		"[\"balloon\",\"block_resize\",\"blockdev_add\",\"blockdev_del\",\"chardev_add\",\"chardev_del\",\"device_add\",\"device_del\",\"help\",\"pause\",\"query-balloon\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
 	close(fd);
 }
 
