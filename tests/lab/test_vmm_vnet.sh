@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vfio-vmm with a virtio network card and an assigned NIC. The other end is the lab itself, through a
 # TAP interface: pings, a file fetched and sent back with checksums while the assigned NIC pings,
-# the driver unbound and bound; one and two queues. LAB_TEST_MIB is the file's size.
+# the driver unbound and bound. The same with vhost=on and without the NIC; the file through passt.
+# LAB_TEST_MIB is its size.
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
 
 ADDRESS=192.168.77.1
+ROUTE=192.168.88
 
 # guest_run NAME WORDS ARGS...: a guest with the card, its console in NAME.txt.
 guest_run()
@@ -44,7 +46,7 @@ if in_lab; then
 	ip tuntap add tap0 mode tap multi_queue
 	ip addr add $ADDRESS/24 dev tap0
 	ip link set tap0 up
-	python3 "$REPO/tests/lab/vnet_peer.py" $ADDRESS "$MIB" 2 >"$WORK/peer.txt" &
+	python3 "$REPO/tests/lab/vnet_peer.py" 0.0.0.0 "$MIB" 3 >"$WORK/peer.txt" &
 	peer=$!
 	check "NIC given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC"
 
@@ -60,6 +62,26 @@ if in_lab; then
 		"^guest: bound again, round $ROUNDS: pings 2" "$WORK/tap.txt"
 	check "tap: the guest warns of nothing that the lab does not" guest_warnings "$WORK/tap.txt"
 	check "given back" quiet "$VV_BUILD/tools/vfio-bind" --restore "$LAB_NIC"
+
+	modprobe vhost_net
+	guest_run vhost "guest.rounds=1" --cpus 2 --net tap=tap0,queues=2,vhost=on
+	check "vhost: 20 pings of 20" grep -q '^guest: pings 20' "$WORK/vhost.txt"
+	copied vhost
+	check "vhost: unbound and bound" grep -q '^guest: bound again, round 1: pings 2' \
+		"$WORK/vhost.txt"
+	check "vhost: the guest warns of nothing that the lab does not" guest_warnings \
+		"$WORK/vhost.txt"
+
+	# passt wants a route that it can give the guest; its gateway is the host.
+	modprobe dummy
+	ip link add route type dummy
+	ip addr add $ROUTE.1/24 dev route
+	ip link set route up
+	ip route add default via $ROUTE.254 dev route
+	guest_run user "guest.net=user" --net user
+	check "user: DHCP" grep -q "^guest: eth0 .* carrier 1" "$WORK/user.txt"
+	copied user
+	check "user: passt has ended" not pgrep -x passt
 	kill $peer
 	sed 's/^/     | /' "$WORK/peer.txt"
 	finish

@@ -366,6 +366,9 @@ static const struct prop net_tap_props[] = {
 	PROP(struct net_tap_cfg, fds, PROP_STR, NULL, "several, a queue each: 32:33"),
 	PROP_NAMED("queues", struct net_tap_cfg, queues, PROP_U16, "1",
 		   "queue pairs, best one a vCPU", .min = 1, .max = NETDEV_QUEUES_MAX),
+	PROP(struct net_tap_cfg, vhost, PROP_BOOL, "off", "let the kernel move the frames"),
+	PROP(struct net_tap_cfg, vhostfd, PROP_STR, NULL, "an open descriptor of /dev/vhost-net"),
+	PROP(struct net_tap_cfg, vhostfds, PROP_STR, NULL, "several, a queue each: 37:38"),
 	PROP_END,
 };
 

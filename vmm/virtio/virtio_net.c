@@ -148,7 +148,9 @@ static void end_pair(struct net_pair *p)
 {
 	struct pair_call c = { .p = p };
 
-	if (p->begun)
+	if (p->begun && p->s->vhost)
+		net_vhost_end(p->s, (unsigned int)(p - p->s->pair));
+	else if (p->begun)
 		iothread_call(p->io, pair_end, &c);
 	p->begun = false;
 }
@@ -159,6 +161,11 @@ static int begin_pair(struct virtio_net *s, unsigned int i)
 	struct pair_call c = { .p = p };
 
 	p->s = s;
+	if (s->vhost) {
+		c.result = net_vhost_begin(s, i);
+		p->begun = c.result == 0;
+		return c.result;
+	}
 	p->io = s->io[i % s->n_threads];
 	p->rxq = &s->vd.vq[2 * i];
 	p->txq = &s->vd.vq[2 * i + 1];
@@ -201,7 +208,7 @@ void net_filter_changed(struct virtio_net *s)
 	for (unsigned int i = 0; i < s->net->n_queues; i++) {
 		struct pair_call c = { .p = &s->pair[i] };
 
-		if (s->pair[i].begun)
+		if (s->pair[i].begun && !s->vhost)
 			iothread_call(s->pair[i].io, pair_filter, &c);
 	}
 }
@@ -239,6 +246,7 @@ static void net_deactivate(struct virtio_dev *vd)
 	struct virtio_net *s = net_of(vd);
 
 	net_ctrl_end(s);
+	loop_del_fd(&s->end_src);
 	for (unsigned int i = 0; i < s->net->n_queues; i++)
 		end_pair(&s->pair[i]);
 }
@@ -257,6 +265,8 @@ static int net_activate(struct virtio_dev *vd)
 		r = net_use_pairs(s, s->n_pairs);
 	if (r == 0)
 		r = net_ctrl_begin(s);
+	if (r == 0)
+		r = net_vhost_watch(s);
 	if (r < 0)
 		net_deactivate(vd);
 	return r;
@@ -277,6 +287,7 @@ static const struct virtio_ops net_ops = {
 	.activate = net_activate,
 	.deactivate = net_deactivate,
 	.reset = net_reset,
+	.call_changed = net_call_changed,
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -287,6 +298,7 @@ static void net_unrealize(struct dev *d)
 
 	virtio_unrealize(&s->vd);
 	loop_cancel(&s->lost_job);
+	net_vhost_close(s);
 	for (unsigned int i = 0; i < s->n_threads; i++)
 		iothread_close(s->io[i]);
 	free(s->io);
@@ -322,6 +334,8 @@ static uint64_t features(const struct virtio_net *s, const struct virtio_net_cfg
 		     BIT64(VIRTIO_NET_F_CTRL_VLAN) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
 
 	f |= s->net->n_queues > 1 ? BIT64(VIRTIO_NET_F_MQ) : 0;
+	if (s->vhost)
+		f &= s->vhost[0].features | ~BIT64(VIRTIO_NET_F_MRG_RXBUF);
 	f |= c->mtu ? BIT64(VIRTIO_NET_F_MTU) : 0;
 	if (!c->offloads || !s->net->offloads)
 		return f;
@@ -356,6 +370,10 @@ static int take_net(struct virtio_net *s, const struct virtio_net_cfg *c, struct
 		return r;
 	s->net = netdev_of(b);
 	s->mac = memcmp(&c->mac, &none, sizeof(none)) ? c->mac : make_mac(s);
+	if (c->iothreads > 1 && s->net->vhost)
+		return verr_set(reterr, -EINVAL,
+				"iothreads=%u: with vhost=on it is the kernel's threads that serve",
+				(unsigned int)c->iothreads);
 	if (c->iothreads > s->net->n_queues)
 		return verr_set(reterr, -EINVAL,
 				"iothreads=%u is more than there are queue pairs to serve: "
@@ -393,6 +411,7 @@ static int make_device(struct virtio_net *s, const struct virtio_net_cfg *c, str
 		.id = VIRTIO_ID_NET,
 		.class_code = 0x020000,
 		.features = features(s, c),
+		.no_features = s->vhost ? vhost_lacks(&s->vhost[0]) : 0,
 		.n_queues = 2 * s->net->n_queues + 1,
 		.queue_size = c->queue_size,
 		.config = &config,
@@ -409,7 +428,9 @@ static int net_realize(struct dev *d, struct verr *reterr)
 
 	s->lost_job.run = lost_run;
 	int r = take_net(s, c, reterr);
-	if (r == 0 && !d->plat->dry_run)
+	if (r == 0)
+		r = net_vhost_open(s, reterr);
+	if (r == 0 && !s->vhost && !d->plat->dry_run)
 		r = open_threads(s, c->iothreads, reterr);
 	if (r == 0)
 		r = make_device(s, c, reterr);
@@ -430,7 +451,9 @@ static void net_describe(struct dev *d, FILE *out)
 	fprintf(out, "  network %s: %s, %u queue pair%s, MAC %02x:%02x:%02x:%02x:%02x:%02x%s\n",
 		s->net->b.id, s->net->name, s->net->n_queues, s->net->n_queues == 1 ? "" : "s",
 		m[0], m[1], m[2], m[3], m[4], m[5], s->lost ? ", ended" : "");
-	if (s->n_threads)
+	if (s->vhost)
+		fprintf(out, "  frames are moved by the host's kernel (vhost-net)\n");
+	else if (s->n_threads)
 		fprintf(out, "  %u I/O thread%s, %s\n", s->n_threads, s->n_threads == 1 ? "" : "s",
 			iothread_engine(s->io[0]));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the files of virtio-net share: virtio_net.c has the device's life and configuration,
-// virtio_net_ctrl.c the control queue, virtio_net_rx.c and virtio_net_tx.c move frames.
+// virtio_net_ctrl.c the control queue, virtio_net_rx.c and virtio_net_tx.c move frames, or the
+// kernel does, by virtio_net_vhost.c.
 //
 // A pair of queues is served in one I/O thread. The control queue is served by the main loop, under
 // the machine lock: what it changes reaches the threads by iothread_call().
@@ -13,6 +14,7 @@
 #include "vmm/backend/netdev.h"
 #include "vmm/virtio/iothread.h"
 #include "vmm/virtio/net_filter.h"
+#include "vmm/virtio/vhost.h"
 #include "vmm/virtio/virtio.h"
 
 VV_BEGIN_DECLS
@@ -66,7 +68,9 @@ struct net_pair {
 struct virtio_net {
 	struct virtio_dev vd; /* first */
 	struct netdev *net;
-	struct iothread **io; /* n_threads, owned */
+	struct vhost *vhost; /* one a pair, owned; NULL: frames are moved here */
+	struct loop_fd end_src;
+	struct iothread **io; /* n_threads, owned; none with vhost */
 	unsigned int n_threads;
 	struct net_pair *pair; /* net->n_queues, owned */
 	unsigned int n_pairs;  /* that the driver uses; 1 at reset */
@@ -97,6 +101,15 @@ void net_lost(struct virtio_net *s);
 /* The control queue, while the device is active. */
 int net_ctrl_begin(struct virtio_net *s);
 void net_ctrl_end(struct virtio_net *s); /* not begun: no effect */
+
+/* vhost=on; no effect without. Closing: at any time, all pairs ended. */
+int net_vhost_open(struct virtio_net *s, struct verr *reterr);
+void net_vhost_close(struct virtio_net *s);
+int net_vhost_watch(struct virtio_net *s); /* from activate on: does the network end? */
+void net_call_changed(struct virtio_dev *vd, unsigned int q, int fd);
+/* With vhost only. */
+int net_vhost_begin(struct virtio_net *s, unsigned int pair);
+void net_vhost_end(struct virtio_net *s, unsigned int pair);
 
 /* In the pair's thread. */
 int net_rx_begin(struct net_pair *p);

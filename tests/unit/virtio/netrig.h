@@ -19,6 +19,7 @@
 
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
