@@ -1,44 +1,49 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The other end of a guest's network: vnet_peer.py ADDRESS MIB ROUNDS.
+"""The other end of a guest's network: vnet_peer.py MIB...
 
-Each round sends MIB of data to who connects to port 5001, then takes what comes at 5002; prints the
-bytes and the SHA-256 of either."""
+For each MIB sends that much to who connects to port 5001 and, at the same time, takes what comes at
+5002; prints the bytes, the SHA-256 and the seconds of either."""
 
 import hashlib
 import socket
 import sys
+import threading
 import time
 
 
-def listen(address, port):
+def listen(port):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((address, port))
+    s.bind(("0.0.0.0", port))
     s.listen(1)
     return s
 
 
-def main():
-    address, mib, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    out, back = listen(address, 5001), listen(address, 5002)
+def send(s, mib, result):
     block = bytes(i * 7 + i // 251 & 0xff for i in range(1 << 20))
-    for _ in range(rounds):
-        total, digest = 0, hashlib.sha256()
-        with out.accept()[0] as s:
-            start = time.monotonic()
-            for i in range(mib):
-                data = i.to_bytes(8, "big") + block[8:]
-                digest.update(data)
-                s.sendall(data)
-                total += len(data)
-        print(f"sent {total} {digest.hexdigest()} in {time.monotonic() - start:.1f} s", flush=True)
-        total, digest = 0, hashlib.sha256()
+    digest = hashlib.sha256()
+    for i in range(mib):
+        data = i.to_bytes(8, "big") + block[8:]
+        digest.update(data)
+        s.sendall(data)
+    s.close()
+    result.append(f"{mib << 20} {digest.hexdigest()}")
+
+
+def main():
+    out, back = listen(5001), listen(5002)
+    for mib in map(int, sys.argv[1:]):
+        total, digest, sent = 0, hashlib.sha256(), []
+        sender = threading.Thread(target=send, args=(out.accept()[0], mib, sent))
+        sender.start()
+        start = time.monotonic()
         with back.accept()[0] as s:
-            start = time.monotonic()
             while data := s.recv(1 << 20):
                 digest.update(data)
                 total += len(data)
+        sender.join()
+        print("sent", *sent)
         print(f"got {total} {digest.hexdigest()} in {time.monotonic() - start:.1f} s", flush=True)
 
 
