@@ -54,9 +54,12 @@ int hostpci_config(const struct hostpci_dev *d, void *buf, size_t len);
 /* Live vendor id out of `config`: 0xffff when the function does not answer; -errno. */
 int hostpci_vendor_now(const struct bdf *at);
 
+/* libpci's database, below the root prefix. */
+#define HOSTPCI_NAMES "/usr/share/misc/pci.ids"
+
 /* "Intel Corporation 82574L Gigabit Network Connection" from libpci's database, which is loaded at
- * the first call: /usr/share/misc/pci.ids under the root prefix if it is there, else this
- * machine's. Returns buf. */
+ * the first call: HOSTPCI_NAMES under the root prefix if it is there, else this machine's. Returns
+ * buf. */
 char *hostpci_name(const struct hostpci_dev *d, char *buf, size_t size);
 /* Names come from this file instead; before the first is asked for. */
 void hostpci_set_names(const char *path);

@@ -42,7 +42,7 @@ static void use_captured_names(struct pci_access *access)
 	else if (hostpci_root()[0] == '\0')
 		return;
 	else
-		hostpci_path(path, sizeof(path), "/usr/share/misc/pci.ids");
+		hostpci_path(path, sizeof(path), HOSTPCI_NAMES);
 	char *copy = names_path[0] || sys->access(path, R_OK) == 0 ? strdup(path) : NULL;
 	if (copy)
 		pci_set_name_list_path(access, copy, 1);

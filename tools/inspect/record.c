@@ -20,8 +20,6 @@
 #include "tools/inspect/inv.h"
 #include "vfio/preflight.h"
 
-#define NAMES "/usr/share/misc/pci.ids"
-
 static struct {
 	const struct sys_ops *inner;
 	struct sys_ops ops;
@@ -63,6 +61,24 @@ static bool is_private(const char *path)
 
 /* --- placing paths ---------------------------------------------------------------------------- */
 
+/* An absolute target as one that stays in the tree wherever it is unpacked; those of descriptors
+ * are names, not ways. */
+static void make_relative(const char *canonical, char *target, size_t size)
+{
+	char out[PATH_MAX] = "";
+	size_t len = 0;
+	if (target[0] != '/' || strncmp(target, "/dev/vfio/", 10) == 0)
+		return;
+	for (const char *s = strchr(canonical + 1, '/'); s && len + 4 < sizeof(out);
+	     s = strchr(s + 1, '/')) {
+		memcpy(out + len, "../", 4);
+		len += 3;
+	}
+	int n = snprintf(out + len, sizeof(out) - len, "%s", target + 1);
+	if (n > 0 && len + (size_t)n < MIN(size, sizeof(out)))
+		memcpy(target, out, len + (size_t)n + 1);
+}
+
 /* What a path is without following it; /proc/self is taken for a folder, or it would be another
  * process in the next run. */
 static int kind_of(const char *canonical, enum captree_kind last, bool is_last, char *target,
@@ -75,6 +91,7 @@ static int kind_of(const char *canonical, enum captree_kind last, bool is_last, 
 	ssize_t n = rec.inner->readlink(full, target, size - 1);
 	if (n >= 0) {
 		target[n] = '\0';
+		make_relative(canonical, target, size);
 		return CAPTREE_LINK;
 	}
 	return is_last ? (int)last : CAPTREE_DIR;
@@ -208,7 +225,7 @@ static void keep_entry(const char *path)
 	if (!n || n->kind != CAPTREE_FILE || n->filled)
 		return;
 	keep_owner(path, n);
-	if (strcmp(p, NAMES) == 0) /* libpci reads this one by itself */
+	if (strcmp(p, HOSTPCI_NAMES) == 0) /* libpci reads this one by itself */
 		keep_contents(path, n);
 }
 
@@ -312,7 +329,7 @@ static int run(struct verr *reterr)
 		return r;
 	if (rec.inner != &sys_linux) { /* the names a captured machine brought stay with it */
 		char names[PATH_MAX];
-		keep_entry(hostpci_path(names, sizeof(names), "%s", NAMES));
+		keep_entry(hostpci_path(names, sizeof(names), HOSTPCI_NAMES));
 	}
 	r = ask_preflight(&inv);
 	inv_fini(&inv);

@@ -110,6 +110,21 @@ static int dir_listdir(const char *path, int (*each)(void *opaque, const char *n
 	return r;
 }
 
+/* The names the folder brings. libpci opens files by itself: what it gets was opened inside the
+ * folder, and is a file. */
+static void use_names_below(void)
+{
+	char path[512];
+	int fd = dir_open(hostpci_path(path, sizeof(path), HOSTPCI_NAMES), O_RDONLY, 0);
+	if (fd == -ENOENT)
+		return; /* this machine's do */
+	if (fd < 0)
+		snprintf(path, sizeof(path), "/dev/null");
+	else
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* open until the end */
+	hostpci_set_names(path);
+}
+
 static int set_folder(const char *where, struct verr *reterr)
 {
 	struct stat st;
@@ -138,6 +153,7 @@ static int set_folder(const char *where, struct verr *reterr)
 				"vfio-inspect capture FILE)",
 				where, path);
 	sys = &dir_ops;
+	use_names_below();
 	return 0;
 }
 
@@ -146,7 +162,7 @@ static void use_names_of(const struct captree *t)
 {
 	struct captree_node *n;
 	char path[32];
-	if (captree_find(t, "/usr/share/misc/pci.ids", true, &n) < 0 || n->len == 0)
+	if (captree_find(t, HOSTPCI_NAMES, true, &n) < 0 || n->len == 0)
 		return;
 	int fd = memfd_create("pci.ids", MFD_CLOEXEC);
 	if (fd < 0)

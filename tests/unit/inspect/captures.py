@@ -30,7 +30,8 @@ def check(words, good, more=""):
 
 def run(*args, stdin=None):
     env = dict(os.environ, LC_ALL="C", NO_COLOR="1")
-    r = subprocess.run([INSPECT, *args], capture_output=True, env=env, input=stdin, check=False)
+    r = subprocess.run([INSPECT, *args], capture_output=True, env=env, input=stdin, check=False,
+                       timeout=100)
     return r.returncode, r.stdout, r.stderr.decode()
 
 
@@ -256,9 +257,34 @@ def folders(tmp):
         os.mkfifo(dev + "/power_state")  # whoever opens it waits for ever
         status, out, err = run("--root", root)
         check("a folder's links lead nowhere outside", status == 0 and b"topsecret" not in out, err)
+        names = root + "/usr/share/misc/pci.ids"
+        os.remove(names)
+        add(outside, "/pci.ids", "8086  Stolen\n\t191f  Stolen bridge\n")
+        os.symlink(outside + "/pci.ids", names)
+        check("nor does the database of names",
+              b"Stolen" not in run("--root", root)[1])
+        os.remove(names)
+        os.mkfifo(names)
+        check("names in a FIFO are not waited for",
+              b"[8086:191f]" in run("--root", root)[1])
         check("a folder without a machine is named", "holds no captured machine" in
               run("--root", outside)[2])
     check("a missing one too", "No such file" in run("--root", "/nonexistent/x")[2])
+
+
+def absolute_links(tmp):
+    with tempfile.TemporaryDirectory(dir=tmp) as root:
+        lay_out("desktop-intel", root)
+        groups = root + "/sys/kernel/iommu_groups"
+        os.mkdir(root + "/sys/other")
+        os.rename(groups, root + "/sys/other/iommu_groups")
+        os.symlink("/sys/other/iommu_groups", groups)
+        archive_file = root + ".tar"
+        run("--root", root, "capture", archive_file)
+        check("absolute links of a machine are captured as relative ones",
+              run("--root", archive_file)[:2] == run("--root", root)[:2] and
+              b"  group 0, DMA" in run("--root", root)[1], run("--root", archive_file)[2])
+        os.unlink(archive_file)
 
 
 def writes(tmp):
@@ -280,6 +306,7 @@ def main():
         redaction(tmp)
         hostile()
         folders(tmp)
+        absolute_links(tmp)
         writes(tmp)
     sys.exit(1 if failures else 0)
 
