@@ -47,18 +47,6 @@ static struct virtio_rng *rng_of(struct virtio_dev *vd)
 
 /* ---- in the thread --------------------------------------------------------------------------- */
 
-/* The first `max` bytes of the segments; how many segments that is. */
-static unsigned int cut(struct iovec *iov, unsigned int n, uint64_t max)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		iov[i].iov_len = MIN(iov[i].iov_len, max);
-		max -= iov[i].iov_len;
-		if (max == 0)
-			return i + 1;
-	}
-	return n;
-}
-
 static void serve(struct virtio_rng *s)
 {
 	struct vq *q = &s->vd.vq[0];
@@ -78,7 +66,7 @@ static void serve(struct virtio_rng *s)
 			vq_break(q, "a buffer without room for random bytes");
 			return;
 		}
-		unsigned int n = cut(e->iov + e->n_out, e->n_in, MIN(s->left, REQUEST_MAX));
+		unsigned int n = iov_cut(e->iov + e->n_out, e->n_in, MIN(s->left, REQUEST_MAX));
 		s->busy = true;
 		iothread_readv(s->io, &s->read, s->fd, e->iov + e->n_out, n, 0);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // virtio-vsock (VIRTIO 1.2 5.10): sockets between host and guest, served by the host's kernel
-// (vhost-vsock: host programs use AF_VSOCK). Queues: 0 the guest receives, 1 it sends, 2 events.
+// (vhost-vsock: host programs use AF_VSOCK) or, with socket=, by vsock_mux.h (they use UNIX
+// sockets). Queues: 0 the guest receives, 1 it sends, 2 events.
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/vhost.h>
@@ -15,6 +16,7 @@
 #include "vmm/virtio/vhost.h"
 #include "vmm/virtio/virtio.h"
 #include "vmm/virtio/virtio_devs.h"
+#include "vmm/virtio/vsock_mux.h"
 
 #define QUEUE_SIZE 128
 #define VHOST_PATH "/dev/vhost-vsock"
@@ -22,12 +24,13 @@
 struct virtio_vsock_cfg {
 	struct virtio_props virtio;
 	uint64_t cid;
-	char *vhostfd;
+	char *vhostfd, *socket;
 };
 
 struct virtio_vsock {
 	struct virtio_dev vd;
 	struct vhost vhost;
+	struct vsock_mux *mux; /* NULL: the kernel serves it */
 };
 
 static struct virtio_vsock *vsock_of(struct virtio_dev *vd)
@@ -93,6 +96,10 @@ static int kernel_open(struct virtio_vsock *s, const struct virtio_vsock_cfg *c,
 		vd.fd = (int)fd;
 	}
 	int r = vhost_open(&s->vhost, &s->vd, &vd, reterr);
+	if (r < 0 && !c->vhostfd)
+		return verr_prefix(reterr, r,
+				   "no vsock by the host's kernel (socket=PATH does "
+				   "without)");
 	if (r < 0)
 		return r;
 	desc->ops = &kernel_ops;
@@ -110,6 +117,29 @@ static int kernel_open(struct virtio_vsock *s, const struct virtio_vsock_cfg *c,
 		     : 0;
 }
 
+/* ---- served in user space -------------------------------------------------------------------- */
+
+static int mux_activate(struct virtio_dev *vd)
+{
+	return vsock_mux_activate(vsock_of(vd)->mux);
+}
+
+static void mux_deactivate(struct virtio_dev *vd)
+{
+	vsock_mux_deactivate(vsock_of(vd)->mux);
+}
+
+static void mux_reset(struct virtio_dev *vd)
+{
+	vsock_mux_reset(vsock_of(vd)->mux);
+}
+
+static const struct virtio_ops mux_ops = {
+	.activate = mux_activate,
+	.deactivate = mux_deactivate,
+	.reset = mux_reset,
+};
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void vsock_unrealize(struct dev *d)
@@ -118,6 +148,8 @@ static void vsock_unrealize(struct dev *d)
 
 	virtio_unrealize(&s->vd);
 	vhost_close(&s->vhost);
+	vsock_mux_close(s->mux);
+	s->mux = NULL;
 }
 
 static int vsock_realize(struct dev *d, struct verr *reterr)
@@ -135,8 +167,13 @@ static int vsock_realize(struct dev *d, struct verr *reterr)
 		.props = &c->virtio,
 	};
 
+	if (c->socket && c->vhostfd)
+		return verr_set(reterr, -EINVAL,
+				"vhostfd= and socket= contradict each other: give one of them");
 	put_le(config, c->cid, sizeof(config));
-	int r = kernel_open(s, c, &desc, reterr);
+	desc.ops = &mux_ops;
+	int r = c->socket ? vsock_mux_open(&s->vd, c->socket, c->cid, &s->mux, reterr)
+			  : kernel_open(s, c, &desc, reterr);
 	if (r == 0)
 		r = virtio_realize(&s->vd, &desc, reterr);
 	if (r < 0)
@@ -167,6 +204,8 @@ static const struct prop vsock_props[] = {
 		   "the guest's context id, its address", .min = 3, .max = UINT32_MAX - 1),
 	PROP_NAMED("vhostfd", struct virtio_vsock_cfg, vhostfd, PROP_STR, NULL,
 		   "number of an open descriptor of " VHOST_PATH),
+	PROP_NAMED("socket", struct virtio_vsock_cfg, socket, PROP_STR, NULL,
+		   "serve it without the host's kernel, at this UNIX socket"),
 	VIRTIO_PROPS(struct virtio_vsock_cfg, virtio),
 	PROP_END,
 };

@@ -346,3 +346,14 @@ size_t iov_len(const struct iovec *iov, unsigned int n)
 		sum += iov[i].iov_len;
 	return sum;
 }
+
+unsigned int iov_cut(struct iovec *iov, unsigned int n, size_t max)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		iov[i].iov_len = MIN(iov[i].iov_len, max);
+		max -= iov[i].iov_len;
+		if (max == 0)
+			return i + 1;
+	}
+	return n;
+}

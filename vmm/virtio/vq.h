@@ -133,5 +133,7 @@ size_t iov_put(const struct iovec *iov, unsigned int n, size_t off, const void *
 /* Drops the first `len` bytes: advances *iov and *n, changes the first segment left. */
 void iov_skip(struct iovec **iov, unsigned int *n, size_t len);
 size_t iov_len(const struct iovec *iov, unsigned int n);
+/* The first `max` bytes of the segments, which are shortened; how many segments that is. */
+unsigned int iov_cut(struct iovec *iov, unsigned int n, size_t max);
 
 VV_END_DECLS
