@@ -27,7 +27,7 @@
 
 #define STEP   8
 #define QUEUES 6
-#define SLOTS  16
+#define SLOTS  16 /* a queue: as many as it has entries, so none is used twice at once */
 #define SLOT   4096u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -46,7 +46,7 @@ static struct dev *dev;
 static char path[64];
 static int peer = -1;
 static uint64_t ram, slots;
-static unsigned int slot;
+static unsigned int next[QUEUES];
 static uint8_t wrote, heard; /* the last bytes of port 1: it is a running count */
 static bool any;
 
@@ -79,7 +79,8 @@ static void start(uint8_t features)
 	want |= features & 16 ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0;
 	v.ram_next = ram;
 	vdrv_start(&v, want, QUEUES, 16, false);
-	slots = vdrv_ram(&v, (uint64_t)SLOTS * SLOT);
+	slots = vdrv_ram(&v, (uint64_t)QUEUES * SLOTS * SLOT);
+	memset(next, 0, sizeof(next));
 }
 
 /* ---- the peer -------------------------------------------------------------------------------- */
@@ -167,7 +168,7 @@ static void buffer(const uint8_t *p)
 	unsigned int q = p[1] % QUEUES, cut = p[7] % 4;
 	bool out = (q & 1) != (p[0] >= 0xf8);
 	uint32_t len = 1 + get_le16(p + 2) % (SLOT - 1);
-	uint64_t gpa = slots + (uint64_t)(slot++ % SLOTS) * SLOT;
+	uint64_t gpa = slots + (uint64_t)(q * SLOTS + next[q] % SLOTS) * SLOT;
 	bool indirect = (p[7] & 0x80) && (v.features & BIT64(VIRTIO_RING_F_INDIRECT_DESC));
 
 	cut = MIN(cut, len - 1);
@@ -176,6 +177,7 @@ static void buffer(const uint8_t *p)
 	if (vdrv_add(&v.q[q], s, out ? n : 0, out ? 0 : n, indirect,
 		     (void *)(uintptr_t)(out ? 1 : 1 + len)) < 0)
 		return;
+	next[q]++;
 	/* After it is there: the device looks at it when the loop has its turn, not before. */
 	fill(vdrv_ptr(&v, gpa, len), out ? q : 0, len, p);
 	vdrv_kick(&v.q[q], (p[7] & 0x40) != 0);
