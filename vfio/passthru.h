@@ -119,15 +119,17 @@ struct passthru {
 	struct passthru_intx intx;
 	struct passthru_crowd crowd;
 
-	struct loop_fd req, err; /* the host wants the device back; it had an error */
-	int req_fd, err_fd;	 /* owned; -1 */
-	uint16_t host_serr;	 /* COMMAND's SERR# Enable as the host has it: it stays */
-	struct loop_timer watch; /* is it still there? */
-	unsigned int missed;	 /* looks in a row that did not find it */
-	bool lost;		 /* it can't be used any more, which was reported */
-	bool asked;		 /* the host's request was reported */
-	unsigned int mended;	 /* resets after an error, ... */
-	uint64_t mended_since;	 /* ... since then, CLOCK_MONOTONIC seconds */
+	struct loop_fd req, err;     /* the host wants the device back; it had an error */
+	int req_fd, err_fd;	     /* owned; -1 */
+	uint16_t host_serr;	     /* COMMAND's SERR# Enable as the host has it: it stays */
+	struct loop_timer watch;     /* is it still there? */
+	unsigned int missed;	     /* looks in a row that did not find it */
+	bool lost;		     /* it can't be used any more, which was reported */
+	bool asked;		     /* the host's request was reported */
+	bool mending;		     /* the guest was asked to let go of it for a reset */
+	struct loop_timer mend_late; /* ... and does not */
+	unsigned int mended;	     /* resets after an error, ... */
+	uint64_t mended_since;	     /* ... since then, CLOCK_MONOTONIC seconds */
 };
 
 /* --- passthru_cfg.c --- */
@@ -180,6 +182,7 @@ int passthru_notify_on(struct passthru *p, struct verr *reterr);
 void passthru_notify_off(struct passthru *p);
 /* It can't be used any more: reads ones from now on, windows go, the machine is told. `vanished`
  * or failed. Idempotent. */
+void passthru_mended(struct passthru *p); /* it was reset, whoever did it */
 void passthru_lose(struct passthru *p, bool vanished, const char *why);
 
 /* --- passthru_win.c --- */

@@ -78,16 +78,61 @@ static bool worth_mending(struct passthru *p)
 	return p->mended++ < MEND_MAX;
 }
 
-/* The guest sees its card pulled and, reset, put in again: the only way to tell any driver. All
- * functions of the slot go through it. */
-static void mend(struct passthru *p, struct pcidev *port)
+/* Switched off it was reset, as all functions of the slot: in again. */
+static void put_in(struct passthru *p)
 {
-	pcieport_unplugged(port);
 	if (p->lost)
 		return;
-	pcieport_plugged(port);
+	pcieport_plugged(pcidev_slot(&p->pd));
 	dev_event(&p->pd.dev, PLATFORM_DEVICE_ERROR, "%s: reset after an uncorrectable error",
 		  p->vd->name);
+}
+
+void passthru_mended(struct passthru *p)
+{
+	loop_disarm(&p->mend_late);
+	p->mending = false;
+}
+
+static void mend_granted(void *opaque)
+{
+	struct passthru *p = opaque;
+
+	passthru_mended(p);
+	put_in(p);
+}
+
+static void mend_late(struct loop_timer *t)
+{
+	struct passthru *p = container_of(t, struct passthru, mend_late);
+
+	p->mending = false;
+	pcieport_unplugged(pcidev_slot(&p->pd));
+	put_in(p);
+}
+
+/* The guest is asked to let go of its card and, when it is reset, to take it again: the only way
+ * that every driver stands. One that does not answer sees it pulled; some drivers then wait for a
+ * register of it for ever. */
+static void mend(struct passthru *p, struct pcidev *port)
+{
+	unsigned int seconds = p->pd.common.eject_timeout;
+
+	if (p->mending)
+		return;
+	p->mend_late.fired = mend_late;
+	if (seconds == 0) {
+		mend_late(&p->mend_late);
+		return;
+	}
+	p->mending = true;
+	if (pcieport_request_eject(port, mend_granted, p) < 0) { /* it was asked: it leaves */
+		p->mending = false;
+		dev_event(&p->pd.dev, PLATFORM_DEVICE_ERROR, "%s: an uncorrectable error",
+			  p->vd->name);
+	} else if (p->mending) {
+		loop_arm(p->pd.dev.plat->loop, &p->mend_late, seconds * UINT64_C(1000000000));
+	}
 }
 
 static void err_ready(struct loop_fd *src, uint32_t events)
@@ -111,7 +156,7 @@ static void err_ready(struct loop_fd *src, uint32_t events)
 	} else if (config(p)->on_error == PASSTHRU_ERROR_RESET && !port) {
 		more = " and is in no hot-plug slot, through which a guest could be told of a reset";
 	} else if (config(p)->on_error == PASSTHRU_ERROR_RESET) {
-		if (worth_mending(p)) {
+		if (p->mending || worth_mending(p)) {
 			mend(p, port);
 			return;
 		}
@@ -181,6 +226,7 @@ void passthru_notify_off(struct passthru *p)
 	if (p->err_fd >= 0 && p->vd)
 		vfio_irqs_disable(p->vd, VFIO_PCI_ERR_IRQ_INDEX);
 	loop_disarm(&p->watch);
+	loop_disarm(&p->mend_late);
 	loop_del_fd(&p->req);
 	loop_del_fd(&p->err);
 	sys_close_fd(&p->req_fd);

@@ -146,6 +146,7 @@ void passthru_function_reset(struct pcidev *pd)
 			passthru_lose(p, false, "the device does not answer after its reset");
 		return;
 	}
+	passthru_mended(p);
 	passthru_rom_reset(p);
 	quirks_reset(p);
 	passthru_irq_mode(pd, pd->irq_mode, 0);

@@ -233,12 +233,17 @@ static void mend_once(uint64_t at, bool works)
 	guest_turn(&g);
 	if (!works)
 		return;
+	fake_dev_err(hw); /* one more while it waits is no news */
+	guest_turn(&g);
+	/* The button is pressed; the guest lets go of it; the button again. */
+	assert_true(slot_status(port) & PCI_EXP_SLTSTA_ABP);
+	assert_null(strstr(events, "DEVICE_ERROR"));
+	slot_power(port, false);
+	guest_turn(&g);
 	assert_event("DEVICE_ERROR nic: " HOST_BDF ": reset after an uncorrectable error");
 	assert_true(fake_dev_resets(hw) > resets);
-	/* Pulled and put in again, as a hot-plug driver sees it. */
-	assert_true(slot_status(port) & PCI_EXP_SLTSTA_PDC);
+	assert_true(slot_status(port) & PCI_EXP_SLTSTA_ABP);
 	assert_true(slot_status(port) & PCI_EXP_SLTSTA_PDS);
-	slot_power(port, false);
 	slot_power(port, true);
 	assert_int_equal(guest_cfg(fn, PCI_COMMAND, 2), 0);
 	guest_bar_move(fn, 0, at);
@@ -270,6 +275,50 @@ static void test_error_while_asked_to_let_go_ends_that(void **state)
 	assert_left("DEVICE_DELETED nic: it had an error while the guest was asked to let go");
 	assert_event("DEVICE_ERROR nic: ");
 	assert_true(list_empty(&g.m->ejects));
+}
+
+/* A guest that does not answer sees it pulled and put in again. */
+static void test_error_of_a_deaf_guests_device(void **state)
+{
+	static const char *const props[] = { ",id=nic,on-error=reset,eject-timeout=1",
+					     ",id=nic,on-error=reset,eject-timeout=0" };
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		fake_reset();
+		start(props[i]);
+		struct guest_fn port = port_of(fn);
+		unsigned int resets = fake_dev_resets(hw);
+		uint64_t before = now_ms();
+		fake_dev_err(hw);
+		while (!strstr(events, "DEVICE_ERROR") && now_ms() - before < 3000)
+			guest_turn(&g);
+		assert_event("DEVICE_ERROR nic: " HOST_BDF ": reset after an uncorrectable error");
+		assert_true(i == 1 || now_ms() - before >= 1000);
+		assert_true(fake_dev_resets(hw) > resets);
+		assert_true(slot_status(port) & PCI_EXP_SLTSTA_PDC);
+		assert_true(slot_status(port) & PCI_EXP_SLTSTA_PDS);
+		guest_close(&g);
+		assert_true(fake_clean());
+	}
+}
+
+/* A reset of the machine meanwhile mends it, too; and it can leave in the middle. */
+static void test_error_and_then_something_else(void **state)
+{
+	struct verr err = { 0 };
+	(void)state;
+	start(",id=nic,on-error=reset,eject-timeout=1");
+	fake_dev_err(hw);
+	guest_turn(&g);
+	assert_int_equal(guest_reset(&g, &err), 0);
+	uint64_t before = now_ms();
+	while (now_ms() - before < 1500)
+		guest_turn(&g);
+	assert_null(strstr(events, "DEVICE_"));
+	fake_dev_err(hw);
+	guest_turn(&g);
+	assert_int_equal(unplug("nic", true, &err), 0);
+	assert_left("DEVICE_DELETED nic: taken away by force");
 }
 
 static void test_error_reset_needs_a_slot(void **state)
@@ -328,7 +377,7 @@ static void test_error_reporting_stays_as_the_host_has_it(void **state)
 static void test_error_of_one_function_resets_both(void **state)
 {
 	const struct guest_setup s = { .device = { "vfio-pci,group=on,id=gpu,on-error=reset,"
-						   "host=0000:03:00.0" } };
+						   "eject-timeout=0,host=0000:03:00.0" } };
 	(void)state;
 	hw = fake_zoo_one(&zoo_gpu);
 	struct fake_dev *other =
@@ -404,6 +453,8 @@ int main(void)
 		FLOW_TEST(test_error_takes_it_away_at_once),
 		FLOW_TEST(test_error_is_mended_three_times_a_minute),
 		FLOW_TEST(test_error_while_asked_to_let_go_ends_that),
+		FLOW_TEST(test_error_of_a_deaf_guests_device),
+		FLOW_TEST(test_error_and_then_something_else),
 		FLOW_TEST(test_error_reset_needs_a_slot),
 		FLOW_TEST(test_error_of_what_is_gone_is_its_removal),
 		FLOW_TEST(test_error_reporting_stays_as_the_host_has_it),
