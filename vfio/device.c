@@ -218,7 +218,7 @@ static void *close_thread(void *arg)
 	return NULL;
 }
 
-static bool close_aside(int fd)
+void vfio_device_close_aside(int fd)
 {
 	sigset_t all, old;
 	pthread_t thread;
@@ -231,8 +231,15 @@ static bool close_aside(int fd)
 	if (r == 0)
 		pthread_detach(thread);
 	else
-		__atomic_sub_fetch(&closing, 1, __ATOMIC_RELEASE);
-	return r == 0;
+		close_thread((void *)(intptr_t)fd);
+}
+
+int vfio_device_take_fd(struct vfio_device *d)
+{
+	int fd = d->fd;
+
+	d->fd = -1;
+	return fd;
 }
 
 bool vfio_device_closing(void)
@@ -244,8 +251,6 @@ void vfio_device_close(struct vfio_device *d)
 {
 	if (!d)
 		return;
-	if (d->vanished && d->fd >= 0 && close_aside(d->fd))
-		d->fd = -1;
 	sys_close_fd(&d->fd);
 	vfio_group_put(d->group);
 	free(d);

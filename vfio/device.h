@@ -68,10 +68,13 @@ static inline int vfio_device_open(struct vfio_container *c, const struct bdf *a
 {
 	return vfio_device_open_token(c, at, NULL, ret, reterr);
 }
-/* Closes the fd and drops the group. NULL allowed. The kernel resets what it closes, and takes
- * seconds to give up where nothing answers: a vanished device's fd is closed by a thread of its
- * own, and its group is free when that has ended. */
+/* Closes the fd and drops the group. NULL allowed. */
 void vfio_device_close(struct vfio_device *d);
+/* The kernel resets what it closes, and takes seconds to give up where nothing answers; it keeps
+ * group and KVM waiting meanwhile. So a vanished device's fd is taken out first and, when all else
+ * is given back, closed by a thread of its own; the group is free when that has ended. */
+int vfio_device_take_fd(struct vfio_device *d);
+void vfio_device_close_aside(int fd);
 /* Is there such a thread? Any thread may ask. */
 bool vfio_device_closing(void);
 

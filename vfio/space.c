@@ -108,8 +108,12 @@ int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struc
 
 void vfio_seat_leave(struct vfio_seat *s)
 {
+	int vanished = -1;
+
 	if (!s->space)
 		return;
+	if (s->vd && s->vd->vanished)
+		vanished = vfio_device_take_fd(s->vd);
 	vfio_device_close(s->vd);
 	s->vd = NULL;
 	bool last = --s->space->devices == 0;
@@ -119,4 +123,6 @@ void vfio_seat_leave(struct vfio_seat *s)
 	if (last)
 		space_free(s->space);
 	s->space = NULL;
+	if (vanished >= 0)
+		vfio_device_close_aside(vanished);
 }
