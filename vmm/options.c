@@ -14,7 +14,7 @@
 #include "core/type.h"
 #include "pci/pcidev.h"
 #include "vmm/accel_select.h"
-#include "vmm/backend/backend.h"
+#include "vmm/backend/chardevs.h"
 #include "vmm/shorthand.h"
 #include "vmm/tables.h"
 #include "vmm/typearg.h"
@@ -368,19 +368,39 @@ static int set_value(struct vmm_opts *o, const struct opt_row *row, const char *
 	return 0;
 }
 
-/* Opening "file:" truncates it: not what is about to be booted. */
-static int check_overwrite(const struct vmm_opts *o, const char *option, const char *path,
-			   struct verr *reterr)
+/* Opening `file` would truncate it: not what is about to be booted. */
+static int check_overwrite(const struct vmm_opts *o, const char *option, const char *value,
+			   const char *file, struct verr *reterr)
 {
-	const char *file = strncmp(o->serial, "file:", 5) == 0 ? o->serial + 5 : NULL;
+	const char *const used[][2] = { { "kernel", o->kernel }, { "initrd", o->initrd } };
 	struct stat a, b;
 
-	if (!file || !path || sys->stat(file, &a) < 0 || sys->stat(path, &b) < 0 ||
-	    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
-		return 0;
-	return verr_set(reterr, -EINVAL,
-			"--serial %s would overwrite the file of --%s: choose another one",
-			o->serial, option);
+	for (size_t i = 0; i < ARRAY_SIZE(used) && file; i++) {
+		if (!used[i][1] || sys->stat(file, &a) < 0 || sys->stat(used[i][1], &b) < 0 ||
+		    a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+			continue;
+		return verr_set(reterr, -EINVAL,
+				"--%s %s would overwrite the file of --%s: choose another one",
+				option, value, used[i][0]);
+	}
+	return 0;
+}
+
+static int check_backend(const struct vmm_opts *o, const struct vmm_backend_arg *b,
+			 struct verr *reterr)
+{
+	struct backend_common common = { 0 };
+	const struct backend_type *type = NULL;
+	void *cfg = NULL;
+
+	int r = typearg_backend(b->kind, b->arg, &type, &cfg, &common, reterr);
+	if (r == 0)
+		r = check_overwrite(o, backend_kind_names[b->kind], b->arg,
+				    chr_backend_overwrites(type, cfg), reterr);
+	if (type)
+		props_free(&type->t, cfg);
+	props_clear(backend_common_props, &common);
+	return r;
 }
 
 static int finish(struct vmm_opts *o, struct verr *reterr)
@@ -391,13 +411,13 @@ static int finish(struct vmm_opts *o, struct verr *reterr)
 		return verr_set(reterr, -EINVAL, "--cmdline without --kernel");
 	int r = accel_list_check(o->accel, reterr);
 	if (r == 0)
-		r = check_overwrite(o, "kernel", o->kernel, reterr);
-	if (r == 0)
-		r = check_overwrite(o, "initrd", o->initrd, reterr);
+		r = check_overwrite(o, "serial", o->serial,
+				    strncmp(o->serial, "file:", 5) == 0 ? o->serial + 5 : NULL,
+				    reterr);
 	if (r == 0)
 		r = typearg_check_machine(o->machine, reterr);
 	for (unsigned int i = 0; i < o->n_backends && r == 0; i++)
-		r = typearg_check_backend(o->backends[i].kind, o->backends[i].arg, reterr);
+		r = check_backend(o, &o->backends[i], reterr);
 	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
 		r = typearg_check_device(o->devices[i], reterr);
 	return r;

@@ -119,19 +119,6 @@ int typearg_check_machine(const char *arg, struct verr *reterr)
 	return r;
 }
 
-int typearg_check_backend(enum backend_kind kind, const char *arg, struct verr *reterr)
-{
-	const struct backend_type *type = NULL;
-	struct backend_common common = { 0 };
-	void *cfg = NULL;
-
-	int r = typearg_backend(kind, arg, &type, &cfg, &common, reterr);
-	if (r == 0)
-		props_free(&type->t, cfg);
-	props_clear(backend_common_props, &common);
-	return r;
-}
-
 int typearg_check_device(const char *arg, struct verr *reterr)
 {
 	const struct dev_type *type = NULL;

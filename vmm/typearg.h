@@ -27,7 +27,6 @@ int typearg_backend(enum backend_kind kind, const char *arg, const struct backen
 
 /* Only whether it is right: for usage errors before anything is opened. */
 int typearg_check_machine(const char *arg, struct verr *reterr);
-int typearg_check_backend(enum backend_kind kind, const char *arg, struct verr *reterr);
 int typearg_check_device(const char *arg, struct verr *reterr);
 
 VV_END_DECLS

@@ -94,3 +94,10 @@ PLAIN(null, "output is dropped, no input");
 PLAIN(pty, "a pseudoterminal, whose name is printed");
 PATH(socket, "a UNIX socket to connect to, one program at a time");
 PLAIN(stdio, "this terminal (Ctrl-A x quits, Ctrl-A h helps), or standard input and output");
+
+const char *chr_backend_overwrites(const struct backend_type *type, const void *cfg)
+{
+	const struct path_cfg *c = cfg;
+
+	return type == &chr_file_backend ? c->path : NULL;
+}

@@ -18,6 +18,9 @@ static inline struct chardev *chardev_of(struct backend *b)
 	return container_of(b, struct chr_backend, b)->chr;
 }
 
+/* The file that opening it would write anew, NULL if none. */
+const char *chr_backend_overwrites(const struct backend_type *type, const void *cfg);
+
 extern const struct backend_type chr_file_backend, chr_null_backend, chr_pty_backend,
 	chr_socket_backend, chr_stdio_backend;
 

@@ -179,7 +179,19 @@ static void test_serial_file_is_not_what_is_booted(void **state)
 		OPTIONS_BAD);
 	assert_non_null(strstr(err.msg, "would overwrite the file of --initrd"));
 	free(out);
+	snprintf(spec, sizeof(spec), "file=%s", other);
+	assert_int_equal(parse(ARGV("--console", spec, "--kernel", kernel), &o, &out, &err),
+			 OPTIONS_BAD);
+	assert_non_null(strstr(err.msg, "--chardev file,id=con0,path="));
+	assert_non_null(strstr(err.msg, "would overwrite the file of --kernel"));
+	options_fini(&o);
+	free(out);
 	unlink(other);
+	assert_int_equal(parse(ARGV("--kernel", kernel, "--console", spec), &o, &out, &err),
+			 OPTIONS_RUN);
+	options_fini(&o);
+	free(out);
+	snprintf(spec, sizeof(spec), "file:%s", other);
 	assert_int_equal(parse(ARGV("--kernel", kernel, "--serial", spec), &o, &out, &err),
 			 OPTIONS_RUN);
 	options_fini(&o);
