@@ -11,7 +11,7 @@
 #include <linux/virtio_ring.h>
 
 #include "core/sys.h"
-#include "flow.h"
+#include "plug.h"
 #include "tests/fake/fake_vhost.h"
 #include "tests/guest/vdrv.h"
 
@@ -190,6 +190,26 @@ static void test_a_ring_the_kernel_finds_broken_needs_a_reset(void **state)
 	send(1);
 }
 
+static void test_it_comes_and_goes_with_its_number(void **state)
+{
+	const struct guest_setup s = { .device = { "pcie-root-port,id=slot" } };
+	struct verr err = { 0 };
+
+	(void)state;
+	guest_start(&g, &s);
+	for (unsigned int i = 0; i < 3; i++) {
+		must_plug("virtio-vsock,id=late,cid=9,bus=slot");
+		look();
+		assert_true(st.owned && st.cid == 9);
+		/* One at a time has that number. */
+		assert_true(plug("virtio-vsock,id=two,cid=9,bus=pci.0", &err) < 0);
+		assert_non_null(strstr(err.msg, "cid=9 is another guest's"));
+		memset(&err, 0, sizeof(err));
+		assert_int_equal(unplug("late", true, &err), 0);
+		assert_false(fake_vhost_get(FAKE_VHOST_VSOCK, 0, &st));
+	}
+}
+
 /* ---- what fails ------------------------------------------------------------------------------ */
 
 static void refused(const char *device, const char *why)
@@ -310,6 +330,7 @@ int main(void)
 		FLOW_TEST(test_another_vector_and_none_are_told),
 		FLOW_TEST(test_positions_survive_pause_power_and_mastering),
 		FLOW_TEST(test_a_queue_left_out_leaves_the_kernel_out),
+		FLOW_TEST(test_it_comes_and_goes_with_its_number),
 		FLOW_TEST(test_a_ring_the_kernel_finds_broken_needs_a_reset),
 		FLOW_TEST(test_what_the_host_lacks_is_named),
 		FLOW_TEST(test_an_open_descriptor_is_adopted),
