@@ -136,6 +136,7 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 	if (r < 0)
 		return verr_set(reterr, r, "%s: VFIO_DEVICE_GET_INFO: %s", d->name, strerror(-r));
 	d->flags = ((const struct vfio_device_info *)raw)->flags;
+	d->fresh = (d->flags & VFIO_DEVICE_FLAGS_RESET) != 0;
 	n_regions = ((const struct vfio_device_info *)raw)->num_regions;
 	n_irqs = ((const struct vfio_device_info *)raw)->num_irqs;
 	d->atomic_comp = atomic_comp(raw);

@@ -53,8 +53,11 @@ struct vfio_device {
 	struct vfio_region region[VFIO_N_REGIONS];
 	struct vfio_region extra[VFIO_N_EXTRA]; /* index VFIO_N_REGIONS on; size 0: absent */
 	struct vfio_irq irq[VFIO_N_IRQS];
-	uint32_t atomic_comp;	   /* VFIO_PCI_ATOMIC_COMP* of the host's root port; 0: unknown */
-	char reset_method[64];	   /* from sysfs reset_method; "" unknown */
+	uint32_t atomic_comp;  /* VFIO_PCI_ATOMIC_COMP* of the host's root port; 0: unknown */
+	char reset_method[64]; /* from sysfs reset_method; "" unknown */
+	/* Nothing was done with it since it was opened, which resets it: VFIO_DEVICE_FLAGS_RESET is
+	 * the kernel's word that this reset worked (vfio_pci_core_enable()). */
+	bool fresh;
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
 	bool vanished;		   /* the user's finding; decides how it is closed */
 };

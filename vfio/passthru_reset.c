@@ -99,12 +99,15 @@ static int run_reset(struct passthru *p, struct verr *reterr)
 
 int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 {
+	bool fresh = p->vd->fresh;
 	struct verr err = { 0 };
 
 	passthru_quiesce(p);
+	p->vd->fresh = false;
 	wake(p);
 	choose_reset(p, false);
-	int r = run_reset(p, &err);
+	/* Once is enough, where it was a reset worth its name: FLR alone takes 100 ms. */
+	int r = fresh && p->reset.function ? 0 : run_reset(p, &err);
 	if (r == -EOPNOTSUPP) {
 		log_debug("%s: no reset method; its state survives", p->vd->name);
 		return 0;

@@ -29,7 +29,9 @@ static struct fk_vdev *vdev_new(struct fake_dev *d)
 	d->group->opens++;
 	if (d->pm)
 		fk_cfg_phys_write(d, d->pm + PCI_PM_CTRL, 2, 0);
-	/* The driver enables the device, without bus mastering. */
+	/* The driver enables the device, without bus mastering, and resets it if it can. */
+	if (!(d->desc->flags & (FAKE_DEV_RESET_FAILS | FAKE_DEV_DEAD_AFTER_RESET)))
+		fk_dev_reset(d, "the open");
 	bool io = false;
 	for (unsigned int i = 0; i < 6; i++)
 		io |= d->desc->bars[i].size && (d->desc->bars[i].flags & FAKE_BAR_IO);
