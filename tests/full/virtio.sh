@@ -6,10 +6,12 @@ set -eu
 src=${VV_SRC:?}
 
 if [ "${1:-}" = --list ]; then
-	echo rebind-disk
+	printf '%s\n' rebind-disk rebind-all
 	exit
 fi
-case ${1:?usage: virtio.sh --list | rebind-disk} in
-rebind-disk) LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=600 exec "$src/tests/lab/test_vmm_disk.sh" ;;
+export LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=900
+case ${1:?usage: virtio.sh --list | rebind-disk | rebind-all} in
+rebind-disk) exec "$src/tests/lab/test_vmm_disk.sh" ;;
+rebind-all) exec "$src/tests/lab/test_vmm_virtio.sh" ;;
 *) echo "virtio.sh: no job '$1'" >&2; exit 1 ;;
 esac
