@@ -47,9 +47,10 @@ static int look_at_console(void *opaque, const char *name)
 static int use_as_screen(const struct bdf *at, char *why, size_t size)
 {
 	struct screen s = { .at = at };
-	struct hostpci_dev d;
-	char path[PATH_SIZE];
-	if (hostpci_read(at, &d, NULL) == 0 && d.boot_vga) {
+	char path[PATH_SIZE], name[BDF_STR_MAX];
+	uint64_t boot_vga;
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/boot_vga", bdf_str(at, name));
+	if (sys_read_u64(path, &boot_vga) == 0 && boot_vga == 1) {
 		snprintf(why, size, "it is the boot display, the host's console");
 		return 1;
 	}

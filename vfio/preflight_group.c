@@ -4,12 +4,12 @@
 // it open, and what address ranges firmware has nailed down in it. Reads only.
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/sys.h"
+#include "core/text.h"
 #include "vfio/bind.h"
 #include "vfio/hostproc.h"
 #include "vfio/preflight_int.h"
@@ -34,17 +34,6 @@ static bool in_list(const struct bdf *at, const struct bdf *list, unsigned int n
 	return false;
 }
 
-static void ATTR_PRINTF(3, 4) append(char *text, size_t size, const char *fmt, ...)
-{
-	size_t at = strlen(text);
-	va_list ap;
-	va_start(ap, fmt);
-	int n = vsnprintf(text + at, size - at, fmt, ap);
-	va_end(ap);
-	if (n >= 0 && (size_t)n >= size - at && size > 3)
-		memcpy(text + size - 4, "...", 4);
-}
-
 unsigned int preflight_blockers_except(unsigned int group, const struct bdf *skip,
 				       unsigned int n_skip, char *text, size_t size)
 {
@@ -60,9 +49,8 @@ unsigned int preflight_blockers_except(unsigned int group, const struct bdf *ski
 		if (!preflight_blocks(&v[i]) || in_list(&v[i].at, skip, n_skip))
 			continue;
 		bdf_str(&v[i].at, name);
-		if (size > 0)
-			append(text, size, "%s%s is still bound to %s (run: vfio-bind %s)",
-			       found ? "; " : "", name, v[i].driver, name);
+		text_append(text, size, "%s%s is still bound to %s (run: vfio-bind %s)",
+			    found ? "; " : "", name, v[i].driver, name);
 		found++;
 	}
 	free(v);

@@ -2,10 +2,10 @@
 //
 // Phrases about the inventory that several views print alike.
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "tools/inspect/inv_int.h"
 
 /* Length of the UTF-8 sequence at `s`, 0 if it is none (Unicode 3.9, table 3-7). */
@@ -33,17 +33,6 @@ void inv_clean(char *text)
 			memset(s, '?', n);
 		s += n;
 	}
-}
-
-static void ATTR_PRINTF(3, 4) append(char *text, size_t size, const char *fmt, ...)
-{
-	size_t at = strlen(text);
-	va_list ap;
-	va_start(ap, fmt);
-	int n = vsnprintf(text + at, size - at, fmt, ap);
-	va_end(ap);
-	if (n >= 0 && (size_t)n >= size - at && size > 3)
-		memcpy(text + size - 4, "...", 4);
 }
 
 static void forbidden(const struct inv_group *g, char *buf, size_t size)
@@ -80,8 +69,8 @@ char *inv_group_verdict(const struct inv *inv, const struct inv_group *g, char *
 			const struct inv_fn *f = &inv->fn[g->fn[i]];
 			if (!f->blocks)
 				continue;
-			append(buf, size, "%s%s has %s", sep, bdf_str(&f->pci.at, name),
-			       f->pci.driver);
+			text_append(buf, size, "%s%s has %s", sep, bdf_str(&f->pci.at, name),
+				    f->pci.driver);
 			sep = ", ";
 		}
 		break;
@@ -108,7 +97,7 @@ char *inv_link_text(const struct inv_fn *f, char *buf, size_t size)
 	if (!f->degraded)
 		return buf;
 	speed(f->max.mts, max, sizeof(max));
-	append(buf, size, " (degraded: %s x%u possible)", max, f->max.width);
+	text_append(buf, size, " (degraded: %s x%u possible)", max, f->max.width);
 	return buf;
 }
 
@@ -137,7 +126,7 @@ char *inv_pages_text(uint64_t sizes, char *buf, size_t len)
 	for (unsigned int i = 0; i < 64; i++) {
 		if (!(sizes >> i & 1))
 			continue;
-		append(buf, len, "%s%s", sep, inv_size_text(BIT64(i), one, sizeof(one)));
+		text_append(buf, len, "%s%s", sep, inv_size_text(BIT64(i), one, sizeof(one)));
 		sep = "/";
 	}
 	return buf;

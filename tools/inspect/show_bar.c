@@ -2,20 +2,11 @@
 //
 // The tables of `show` about BARs and interrupts.
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "tools/inspect/show_int.h"
-
-static void ATTR_PRINTF(3, 4) append(char *text, size_t size, const char *fmt, ...)
-{
-	size_t at = strlen(text);
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text + at, size - at, fmt, ap);
-	va_end(ap);
-}
 
 static const char *why_unknown(const struct inv_fn *f)
 {
@@ -28,23 +19,23 @@ static void map_words(const struct inv_fn *f, const struct inv_bar *b, const str
 {
 	buf[0] = '\0';
 	if (b->kind == INV_BAR_IO || b->kind == INV_BAR_ROM) {
-		append(buf, size, ", trapped");
+		text_append(buf, size, ", trapped");
 		return;
 	}
 	if (m->shares_page)
-		append(buf, size, ", trapped: smaller than a page, which it shares");
+		text_append(buf, size, ", trapped: smaller than a page, which it shares");
 	else if (m->subpage)
-		append(buf, size, ", smaller than a page, which it has alone");
+		text_append(buf, size, ", smaller than a page, which it has alone");
 	for (unsigned int i = 0; i < m->n_direct; i++)
-		append(buf, size, "%s 0x%" PRIx64 "-0x%" PRIx64, i ? "," : ", direct",
-		       m->direct[i].off, m->direct[i].off + m->direct[i].size - 1);
+		text_append(buf, size, "%s 0x%" PRIx64 "-0x%" PRIx64, i ? "," : ", direct",
+			    m->direct[i].off, m->direct[i].off + m->direct[i].size - 1);
 	if (m->n_direct == 0 && !m->shares_page)
-		append(buf, size, ", nothing direct");
+		text_append(buf, size, ", nothing direct");
 	for (unsigned int i = 0; i < m->n_holes; i++)
-		append(buf, size, "%s 0x%" PRIx64 "-0x%" PRIx64, i ? "," : ", MSI-X hole",
-		       m->hole[i].off, m->hole[i].off + m->hole[i].size - 1);
+		text_append(buf, size, "%s 0x%" PRIx64 "-0x%" PRIx64, i ? "," : ", MSI-X hole",
+			    m->hole[i].off, m->hole[i].off + m->hole[i].size - 1);
 	if (!m->known)
-		append(buf, size, " (MSI-X holes: %s)", why_unknown(f));
+		text_append(buf, size, " (MSI-X holes: %s)", why_unknown(f));
 }
 
 static void show_bar(const struct inspect *in, const struct inv_fn *f, const char *name,
@@ -61,8 +52,9 @@ static void show_bar(const struct inspect *in, const struct inv_fn *f, const cha
 		map_words(f, b, m, words, sizeof(words));
 	for (unsigned int i = 0; i < 44; i++) {
 		if (b->resizable >> i & 1)
-			append(sizes, sizeof(sizes), "%s%s", sizes[0] ? "/" : ", resizable to ",
-			       inv_size_text(BIT64(i + 20), one, sizeof(one)));
+			text_append(sizes, sizeof(sizes), "%s%s",
+				    sizes[0] ? "/" : ", resizable to ",
+				    inv_size_text(BIT64(i + 20), one, sizeof(one)));
 	}
 	show_line(in, "%-8s %-7s%s %s %s%s%s", name, kind[b->kind],
 		  b->prefetch ? " prefetchable" : "", size, place, words, sizes);

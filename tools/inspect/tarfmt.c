@@ -17,10 +17,11 @@ _Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a header is a block");
 static unsigned int checksum(const struct tar_header *h)
 {
 	const unsigned char *b = (const unsigned char *)h;
-	size_t from = offsetof(struct tar_header, sum), to = from + sizeof(h->sum);
-	unsigned int sum = 0;
+	unsigned int sum = ' ' * sizeof(h->sum);
 	for (size_t i = 0; i < sizeof(*h); i++)
-		sum += i >= from && i < to ? ' ' : b[i];
+		sum += b[i];
+	for (size_t i = 0; i < sizeof(h->sum); i++)
+		sum -= (unsigned char)h->sum[i];
 	return sum;
 }
 
