@@ -264,6 +264,18 @@ static int cmd_chardev_del(struct machine *m, const json_t *args, json_t *ret, s
 	return del_backend(m, BACKEND_CHAR, args, reterr);
 }
 
+static int cmd_netdev_add(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	return add_backend(m, BACKEND_NET, "netdev_add", args, reterr);
+}
+
+static int cmd_netdev_del(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
+{
+	(void)ret;
+	return del_backend(m, BACKEND_NET, args, reterr);
+}
+
 static int cmd_block_resize(struct machine *m, const json_t *args, json_t *ret, struct verr *reterr)
 {
 	const json_t *size = json_object_get(args, "size");
@@ -360,6 +372,8 @@ static const struct command commands[] = {
 	{ "device_add", "", cmd_device_add },
 	{ "device_del", "id,force", cmd_device_del },
 	{ "help", NULL, cmd_help },
+	{ "netdev_add", "", cmd_netdev_add },
+	{ "netdev_del", "id", cmd_netdev_del },
 	{ "pause", NULL, cmd_pause },
 	{ "query-balloon", "id", cmd_query_balloon },
 	{ "query-device", "id", cmd_query_device },

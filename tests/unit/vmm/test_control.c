@@ -218,7 +218,7 @@ static void test_help_lists_the_commands(void **state)
 	int fd = dial();
 	ask(fd, "{\"execute\": \"help\"}");
 	assert_says(
-		"[\"balloon\",\"block_resize\",\"blockdev_add\",\"blockdev_del\",\"chardev_add\",\"chardev_del\",\"device_add\",\"device_del\",\"help\",\"pause\",\"query-balloon\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
+		"[\"balloon\",\"block_resize\",\"blockdev_add\",\"blockdev_del\",\"chardev_add\",\"chardev_del\",\"device_add\",\"device_del\",\"help\",\"netdev_add\",\"netdev_del\",\"pause\",\"query-balloon\",\"query-device\",\"quit\",\"reset\",\"resume\",\"status\"]");
 	close(fd);
 }
 
@@ -248,6 +248,13 @@ static void test_a_line_may_come_in_pieces(void **state)
 	close(fd);
 }
 
+#define ASK(command, args) "{\"execute\":\"" command "\",\"arguments\":{" args "}}"
+static void ask_says(int fd, const char *line, const char *says)
+{
+	ask(fd, line);
+	assert_says(says);
+}
+
 static void test_disks_come_grow_and_go(void **state)
 {
 	char disk[160], line[256];
@@ -255,30 +262,23 @@ static void test_disks_come_grow_and_go(void **state)
 	(void)state;
 	snprintf(disk, sizeof(disk), "%s/disk", dir);
 	int file = open(disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(ftruncate(file, 4096), 0);
 	fake_allow_path("/tmp/");
 	int fd = dial();
 	snprintf(line, sizeof(line),
-		 "{\"execute\":\"blockdev_add\",\"arguments\":{\"driver\":\"file\",\"id\":\"d\","
-		 "\"path\":\"%s\",\"discard\":false}}",
+		 ASK("blockdev_add",
+		     "\"driver\":\"file\",\"id\":\"d\",\"path\":\"%s\",\"discard\":false"),
 		 disk);
-	ask(fd, line);
-	assert_says("\"return\":{}");
-	ask(fd, line);
-	assert_says("id \\\"d\\\" is taken");
-	ask(fd, "{\"execute\":\"blockdev_add\",\"arguments\":{\"id\":\"e\"}}");
-	assert_says("needs a \\\"driver\\\"");
-	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"d\",\"size\":8192}}");
-	assert_says("\"return\":{}");
+	ask_says(fd, line, "\"return\":{}");
+	ask_says(fd, line, "id \\\"d\\\" is taken");
+	ask_says(fd, ASK("blockdev_add", "\"id\":\"e\""), "needs a \\\"driver\\\"");
+	ask_says(fd, ASK("block_resize", "\"id\":\"d\",\"size\":8192"), "\"return\":{}");
 	assert_int_equal(lseek(file, 0, SEEK_END), 8192);
-	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"d\",\"size\":\"1G\"}}");
-	assert_says("is a number of bytes");
-	ask(fd, "{\"execute\":\"block_resize\",\"arguments\":{\"id\":\"x\"}}");
-	assert_says("there is no disk");
-	ask(fd, "{\"execute\":\"blockdev_del\",\"arguments\":{\"id\":\"d\"}}");
-	assert_says("\"return\":{}");
-	ask(fd, "{\"execute\":\"blockdev_del\",\"arguments\":{\"id\":\"d\"}}");
-	assert_says("there is no back end");
+	ask_says(fd, ASK("block_resize", "\"id\":\"d\",\"size\":\"1G\""), "is a number of bytes");
+	ask_says(fd, ASK("block_resize", "\"id\":\"x\""), "there is no disk");
+	ask_says(fd, ASK("blockdev_del", "\"id\":\"d\""), "\"return\":{}");
+	ask_says(fd, ASK("blockdev_del", "\"id\":\"d\""), "there is no back end");
+	ask(fd, ASK("netdev_add", "\"driver\":\"tap\",\"id\":\"n\",\"ifname\":\"t\""));
+	ask_says(fd, ASK("netdev_del", "\"id\":\"n\""), "\"return\":{}");
 	close(fd);
 	close(file);
 	unlink(disk);
