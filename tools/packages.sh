@@ -12,7 +12,7 @@
 PACKAGES_BUILD=(gcc libc6-dev make cmake ninja-build pkg-config
 	libpci-dev libudev-dev libjansson-dev liburing-dev libcmocka-dev scdoc)
 PACKAGES_CHECK=(g++ clang-format shellcheck git acpica-tools pciutils python3)
-PACKAGES_TEST=(python3-jsonschema chromium zsh fish clang libclang-rt-dev llvm iproute2 strace)
+PACKAGES_TEST=(python3-jsonschema chromium zsh fish clang libclang-rt-dev llvm iproute2 strace passt)
 PACKAGES_LAB=("${LAB_PACKAGES[@]}")
 
 # packages_missing PACKAGE...: those that are not installed, a line each.

@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Matrix of tests/run --full: drivers of virtio devices unbound and bound 50 times, in the lab.
+# Matrix of tests/run --full: drivers of virtio devices unbound and bound 50 times, and 2 GiB through
+# a network card and back, in the lab.
 
 set -eu
 src=${VV_SRC:?}
 
 if [ "${1:-}" = --list ]; then
-	printf '%s\n' rebind-disk rebind-all
+	printf '%s\n' rebind-disk rebind-all network-2g
 	exit
 fi
 export LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=900
-case ${1:?usage: virtio.sh --list | rebind-disk | rebind-all} in
+case ${1:?usage: virtio.sh --list | JOB} in
 rebind-disk) exec "$src/tests/lab/test_vmm_disk.sh" ;;
 rebind-all) exec "$src/tests/lab/test_vmm_virtio.sh" ;;
+network-2g) LAB_TEST_MIB=2048 LAB_TEST_TIMEOUT=3000 exec "$src/tests/lab/test_vmm_vnet.sh" ;;
 *) echo "virtio.sh: no job '$1'" >&2; exit 1 ;;
 esac

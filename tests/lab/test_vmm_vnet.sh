@@ -85,6 +85,7 @@ if in_lab; then
 	sed 's/^/     | /' "$WORK/peer.txt"
 	finish
 fi
+command -v passt >/dev/null || skip "passt is missing: apt-get install passt"
 guest_kernel
 guest vnet.cpio --module virtio_pci,virtio_net,e1000e --script "$HERE/guests/vnet"
 lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env MIB="${LAB_TEST_MIB:-128}" \
