@@ -5,7 +5,6 @@
 #define LOG_TAG "virtio/net"
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/if_tun.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
@@ -29,68 +28,6 @@ struct virtio_net_cfg {
 static struct virtio_net *net_of(struct virtio_dev *vd)
 {
 	return container_of(vd, struct virtio_net, vd);
-}
-
-/* ---- offloads -------------------------------------------------------------------------------- */
-
-/* What a network can do, and the features that say it of the device and ask it of the guest. */
-static const struct {
-	unsigned int net, host, guest;
-} offload_map[] = {
-	{ TUN_F_CSUM, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM },
-	{ TUN_F_TSO4, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4 },
-	{ TUN_F_TSO6, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6 },
-	{ TUN_F_TSO_ECN, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN },
-	{ TUN_F_UFO, VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_GUEST_UFO },
-	{ NETDEV_USO4, NET_F_HOST_USO, NET_F_GUEST_USO4 },
-	{ NETDEV_USO6, NET_F_HOST_USO, NET_F_GUEST_USO6 },
-};
-
-uint64_t net_guest_offloads(void)
-{
-	uint64_t all = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(offload_map); i++)
-		all |= BIT64(offload_map[i].guest);
-	return all;
-}
-
-/* As the kernel takes it: without checksums there is nothing, without TSO no ECN, and USO for both
- * families or none. A driver that asks for more gets less, which it can't tell. */
-static unsigned int to_net(uint64_t offloads)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(offload_map); i++)
-		if (offloads & BIT64(offload_map[i].guest))
-			n |= offload_map[i].net;
-	if (!(n & TUN_F_CSUM))
-		return 0;
-	if (!(n & (TUN_F_TSO4 | TUN_F_TSO6)))
-		n &= ~(unsigned int)TUN_F_TSO_ECN;
-	if ((n & (NETDEV_USO4 | NETDEV_USO6)) != (NETDEV_USO4 | NETDEV_USO6))
-		n &= ~(NETDEV_USO4 | NETDEV_USO6);
-	return n;
-}
-
-/* An interface that was deleted refuses everything: the link goes down, the device stays. */
-static int gone(struct virtio_net *s, int r)
-{
-	if (r != -EBADFD)
-		return r;
-	net_lost(s);
-	return 0;
-}
-
-int net_set_offloads(struct virtio_net *s, uint64_t offloads)
-{
-	int r = 0;
-
-	if (s->net->ops->set_offload && s->net->fd[0] >= 0)
-		r = s->net->ops->set_offload(s->net, to_net(offloads) & s->net->offloads);
-	if (r == 0)
-		s->offloads = offloads;
-	return gone(s, r);
 }
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
@@ -187,7 +124,7 @@ int net_use_pairs(struct virtio_net *s, unsigned int n)
 	for (unsigned int i = n; i < s->net->n_queues; i++)
 		end_pair(&s->pair[i]);
 	if (s->net->ops->set_queues)
-		r = gone(s, s->net->ops->set_queues(s->net, n));
+		r = net_gone(s, s->net->ops->set_queues(s->net, n));
 	for (unsigned int i = 0; i < n && r == 0; i++)
 		if (!s->pair[i].begun)
 			r = begin_pair(s, i);
@@ -326,25 +263,6 @@ static struct net_mac make_mac(const struct virtio_net *s)
 				   (uint8_t)h } };
 }
 
-static uint64_t features(const struct virtio_net *s, const struct virtio_net_cfg *c)
-{
-	uint64_t f = BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS) |
-		     BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VIRTIO_NET_F_CTRL_VQ) |
-		     BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) |
-		     BIT64(VIRTIO_NET_F_CTRL_VLAN) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
-
-	f |= s->net->n_queues > 1 ? BIT64(VIRTIO_NET_F_MQ) : 0;
-	if (s->vhost)
-		f &= s->vhost[0].features | ~BIT64(VIRTIO_NET_F_MRG_RXBUF);
-	f |= c->mtu ? BIT64(VIRTIO_NET_F_MTU) : 0;
-	if (!c->offloads || !s->net->offloads)
-		return f;
-	for (unsigned int i = 0; i < ARRAY_SIZE(offload_map); i++)
-		if (s->net->offloads & offload_map[i].net)
-			f |= BIT64(offload_map[i].host) | BIT64(offload_map[i].guest);
-	return f | BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
-}
-
 static int check_cfg(const struct virtio_net_cfg *c, struct verr *reterr)
 {
 	if (c->mac.b[0] & 1)
@@ -410,7 +328,7 @@ static int make_device(struct virtio_net *s, const struct virtio_net_cfg *c, str
 		.ops = &net_ops,
 		.id = VIRTIO_ID_NET,
 		.class_code = 0x020000,
-		.features = features(s, c),
+		.features = net_features(s, c->offloads, c->mtu != 0),
 		.no_features = s->vhost ? vhost_lacks(&s->vhost[0]) : 0,
 		.n_queues = 2 * s->net->n_queues + 1,
 		.queue_size = c->queue_size,
@@ -442,6 +360,16 @@ static int net_realize(struct dev *d, struct verr *reterr)
 	return 0;
 }
 
+static uint64_t dropped(const struct virtio_net *s, bool tx)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < s->net->n_queues; i++)
+		n += __atomic_load_n(tx ? &s->pair[i].tx_dropped : &s->pair[i].rx_dropped,
+				     __ATOMIC_RELAXED);
+	return n;
+}
+
 static void net_describe(struct dev *d, FILE *out)
 {
 	const struct virtio_net *s = net_of(virtio_of(d));
@@ -451,6 +379,9 @@ static void net_describe(struct dev *d, FILE *out)
 	fprintf(out, "  network %s: %s, %u queue pair%s, MAC %02x:%02x:%02x:%02x:%02x:%02x%s\n",
 		s->net->b.id, s->net->name, s->net->n_queues, s->net->n_queues == 1 ? "" : "s",
 		m[0], m[1], m[2], m[3], m[4], m[5], s->lost ? ", ended" : "");
+	if (dropped(s, false) || dropped(s, true))
+		fprintf(out, "  dropped: %" PRIu64 " frames to the guest, %" PRIu64 " of it\n",
+			dropped(s, false), dropped(s, true));
 	if (s->vhost)
 		fprintf(out, "  frames are moved by the host's kernel (vhost-net)\n");
 	else if (s->n_threads)

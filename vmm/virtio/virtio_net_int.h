@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the files of virtio-net share: virtio_net.c has the device's life and configuration,
-// virtio_net_ctrl.c the control queue, virtio_net_rx.c and virtio_net_tx.c move frames, or the
-// kernel does, by virtio_net_vhost.c.
+// virtio_net_features.c what it offers, virtio_net_ctrl.c the control queue, virtio_net_rx.c and
+// virtio_net_tx.c move frames, or the kernel does, by virtio_net_vhost.c.
 //
 // A pair of queues is served in one I/O thread. The control queue is served by the main loop, under
 // the machine lock: what it changes reaches the threads by iothread_call().
@@ -62,7 +62,7 @@ struct net_pair {
 	struct net_filter filter;
 	struct net_rx rx;
 	struct net_tx tx;
-	uint64_t rx_dropped, tx_dropped; /* frames */
+	uint64_t rx_dropped, tx_dropped; /* frames; atomic: the thread counts, others look */
 };
 
 struct virtio_net {
@@ -87,6 +87,11 @@ struct virtio_net {
 	bool lost;		  /* it has: the link is down for good */
 };
 
+static inline void net_count(uint64_t *frames, unsigned int n)
+{
+	__atomic_store_n(frames, *frames + n, __ATOMIC_RELAXED);
+}
+
 /* The features that are guest offloads, for CTRL_GUEST_OFFLOADS. */
 uint64_t net_guest_offloads(void);
 /* Has the network do what the guest's features in `offloads` say. */
@@ -95,6 +100,10 @@ int net_set_offloads(struct virtio_net *s, uint64_t offloads);
 int net_use_pairs(struct virtio_net *s, unsigned int n);
 /* The filter reaches the pairs. */
 void net_filter_changed(struct virtio_net *s);
+/* The features it offers, beside the ring's. */
+uint64_t net_features(const struct virtio_net *s, bool offloads, bool mtu);
+/* An interface that was deleted refuses every call: the link goes down, and that is 0. */
+int net_gone(struct virtio_net *s, int r);
 /* Any thread: the network is gone. */
 void net_lost(struct virtio_net *s);
 

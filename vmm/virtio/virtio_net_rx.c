@@ -115,7 +115,7 @@ static enum rx_result place(struct net_pair *p, const uint8_t *data, size_t n)
 	if (p->rxq->broken)
 		return RX_NO_BUFFERS;
 	if (x->cover < total) { /* no number of buffers will do */
-		p->rx_dropped++;
+		net_count(&p->rx_dropped, 1);
 		return RX_DONE;
 	}
 	iov_put(x->iov, x->n_iov, x->placed, data, n);

@@ -56,7 +56,7 @@ static enum tx_result write_frame(struct net_pair *p)
 		return TX_BLOCKED;
 	}
 	if (r < 0) /* the interface is down, or the frame is none */
-		p->tx_dropped++;
+		net_count(&p->tx_dropped, 1);
 	vq_push(p->txq, e, 0);
 	return TX_DONE;
 }
@@ -99,7 +99,7 @@ static int collect(struct net_pair *p, unsigned int *ret_n)
 			break;
 		}
 		if (!fits(e)) {
-			p->tx_dropped++;
+			net_count(&p->tx_dropped, 1);
 			vq_push(p->txq, e, 0);
 			return -1;
 		}
@@ -156,7 +156,7 @@ static enum tx_result write_stream(struct net_pair *p)
 		all += 4 + (size_t)p->tx.elem[i].out_len - NETDEV_HDR;
 	ssize_t r = sys_writev(p->fd, p->tx.iov, segs);
 	if (r < 0 && r != -EAGAIN) { /* it has ended: as a cable that is out */
-		p->tx_dropped += n;
+		net_count(&p->tx_dropped, n);
 		r = (ssize_t)all;
 	}
 	settle(p, n, segs, r < 0 ? 0 : (size_t)r);

@@ -139,6 +139,20 @@ static void test_what_the_network_does_not_take_is_sent_later(void **state)
 	assert_alive();
 }
 
+static void assert_described(const char *what)
+{
+	struct dev *d = &guest_pcidev(v.fn)->dev;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	d->type->ops->describe(d, f);
+	fclose(f);
+	if (!strstr(text, what))
+		fail_msg("\"%s\" is not in:\n%s", what, text);
+	free(text);
+}
+
 static void test_frames_that_are_none_are_dropped(void **state)
 {
 	(void)state;
@@ -149,6 +163,7 @@ static void test_frames_that_are_none_are_dropped(void **state)
 	vdrv_kick(&v.q[1], false);
 	assert_true(vdrv_wait(&v.q[1], NULL, NULL));
 	assert_true(vdrv_wait(&v.q[1], NULL, NULL));
+	assert_described("dropped: 0 frames to the guest, 2 of it");
 	send_frame(&v.q[1], 0, 100, 3, false);
 	assert_sent(0, 100, 3);
 	assert_alive();
