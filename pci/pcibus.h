@@ -71,11 +71,17 @@ struct pci_windows {
 struct pci_needs {
 	uint64_t io, mmio32, mmio64;
 	uint64_t mmio32_align, mmio64_align; /* largest alignment in it; 0 if it needs nothing */
+	/* Not in mmio64: from the first to the last of what has a fixed address, bridges' windows
+	 * included; last 0: nothing has. */
+	struct range fixed;
+	char lowest[96], highest[96]; /* the first and last BAR in it: "gpu BAR 1" */
 };
-void pcibus_needs(struct pcibus *root, struct pci_needs *ret);
+/* -EINVAL names two BARs whose fixed addresses can't both be; -ENOMEM. */
+int pcibus_needs(struct pcibus *root, struct pci_needs *ret, struct verr *reterr);
 /* Numbers buses, places every BAR (largest first) and programs BARs, bridge windows and COMMAND
  * memory/I/O enables as firmware would. -ENOSPC names the BAR that does not fit, the window and
- * the largest hole. Can be called again (after reset). */
+ * the largest hole; -EINVAL the one whose fixed address can't be. Can be called again (after
+ * reset). */
 int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *reterr);
 /* Programs one function as pcibus_place() left it; nothing if it was not placed. */
 void pcibus_program(struct pcidev *pd);

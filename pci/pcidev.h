@@ -37,6 +37,7 @@ struct pcidev_bar {
 	uint64_t gpa;	 /* valid while active */
 	bool active;	 /* decoded now: the trap region is mapped at gpa */
 	bool stale;	 /* pcibar.c: the write in flight takes it away */
+	uint64_t fixed;	 /* MEM64: pcibus_place() puts it here and nowhere else; 0: anywhere */
 	uint64_t placed; /* where pcibus_place() put it; 0: nowhere */
 	struct pcidev *pd;
 	struct io_region

@@ -25,15 +25,13 @@
 #include "pci/pcibus.h"
 #include "vfio/quirks.h"
 
-static const char *const bar_modes[] = { "direct", "trap", "hide", NULL };
-
 static const char *const msix_choices[] = { "off",  "auto", "bar0", "bar1", "bar2",
 					    "bar3", "bar4", "bar5", NULL };
 
 #define BAR_PROP(n)                                                                                \
-	PROP_NAMED("bar" #n, struct passthru_config, bar[n], PROP_ENUM, "direct",                  \
-		   n == 0 ? "map its pages, trap every access, or leave it out" : "the same",      \
-		   .choices = bar_modes)
+	PROP_NAMED("bar" #n, struct passthru_config, bar[n], PROP_CUSTOM, "direct",                \
+		   n == 0 ? "direct, trap, hide, or mapped at: host, <addr>" : "the same",         \
+		   .parse = passthru_bar_parse, .syntax = "<word>|<addr>")
 
 #define ID_PROP(name_, field_, help_)                                                              \
 	PROP_NAMED(name_, struct passthru_config, field_, PROP_CUSTOM, "off", help_,               \

@@ -39,7 +39,7 @@ struct passthru_config {
 	int on_request, on_error;
 	bool rombar;
 	char *romfile;
-	int bar[6];  /* enum bar_mode */
+	struct bar_wish bar[6];
 	int msix_to; /* enum msix_to */
 	bool x_no_mmap, x_no_resample;
 	bool quirks;
@@ -157,10 +157,11 @@ void passthru_rom_free(struct passthru *p);
 void passthru_rom_describe(struct passthru *p, FILE *out);
 
 /* --- passthru_ids.c --- */
-/* Property parsers: a struct passthru_id, the same, char[37]. */
+/* Property parsers: a struct passthru_id, the same, char[37], a struct bar_wish. */
 int passthru_id_parse(void *field, const char *text, struct verr *reterr);
 int passthru_class_parse(void *field, const char *text, struct verr *reterr);
 int passthru_token_parse(void *field, const char *text, struct verr *reterr);
+int passthru_bar_parse(void *field, const char *text, struct verr *reterr);
 void passthru_ids_apply(struct passthru *p); /* to pd->cfg, whose header is built */
 
 /* --- passthru_port.c: the guest's root port above; nothing if there is none --- */

@@ -7,6 +7,8 @@
 #include "vfio/passthru_bar.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <linux/pci_regs.h>
@@ -70,32 +72,91 @@ static int plan_kinds(const struct bar_facts *f, struct bar_plan *p, struct verr
 	return plan_rom(f, p, reterr);
 }
 
-/* What the user wants of a BAR that is not there is a mistake that should not pass in silence. */
-static int apply_modes(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+/* "bar1=0x4000000000", as the user said it. */
+static const char *wish_text(const struct bar_facts *f, unsigned int bar, char buf[32])
 {
 	static const char *const names[] = { "direct", "trap", "hide" };
+	const struct bar_wish *w = &f->wish[bar];
+
+	if (w->as_host || w->at == 0)
+		snprintf(buf, 32, "bar%u=%s", bar, w->as_host ? "host" : names[w->mode]);
+	else
+		snprintf(buf, 32, "bar%u=%#" PRIx64, bar, w->at);
+	return buf;
+}
+
+static int check_address(const struct bar_facts *f, const struct bar_plan *p, unsigned int bar,
+			 struct verr *reterr)
+{
+	const uint64_t end = BIT64(52); /* no x86 processor has more address bits */
+	uint64_t at = f->wish[bar].at, size = p->bar[bar].size;
+	char text[32];
+
+	wish_text(f, bar, text);
+	if (p->bar[bar].kind != PCIBAR_MEM64)
+		return verr_set(reterr, -EINVAL,
+				"%s: only a 64-bit memory BAR can have an address of its own, and "
+				"BAR %u is %s",
+				text, bar,
+				p->bar[bar].kind == PCIBAR_IO ? "made of I/O ports"
+							      : "a 32-bit one");
+	if (at < GIB(4))
+		return verr_set(reterr, -EINVAL,
+				"%s: %#" PRIx64 " is below 4 GiB, and a BAR can have an address of "
+				"its own above only",
+				text, at);
+	if (at >= end || size > end - at)
+		return verr_set(reterr, -EINVAL,
+				"%s: the BAR's %#" PRIx64 " bytes would not end below %#" PRIx64
+				", where addresses end",
+				text, size, end);
+	if (!IS_ALIGNED(at, size))
+		return verr_set(reterr, -EINVAL,
+				"%s: %#" PRIx64 " is not a multiple of the BAR's size, %#" PRIx64,
+				text, at, size);
+	return 0;
+}
+
+/* What the user wants of a BAR that is not there is a mistake that should not pass in silence. */
+static int apply_wishes(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+{
+	char text[32];
 
 	for (unsigned int i = 0; i < 6; i++) {
-		if (f->mode[i] == BAR_DIRECT)
+		const struct bar_wish *w = &f->wish[i];
+		if (w->mode == BAR_DIRECT && !w->as_host && w->at == 0)
 			continue;
+		wish_text(f, i, text);
 		if (p->bar[i].kind == PCIBAR_NONE && i > 0 && p->bar[i - 1].kind == PCIBAR_MEM64)
 			return verr_set(reterr, -EINVAL,
-					"bar%u=%s: BAR %u is the upper half of the 64-bit BAR %u",
-					i, names[f->mode[i]], i, i - 1);
+					"%s: BAR %u is the upper half of the 64-bit BAR %u", text,
+					i, i - 1);
 		if (p->bar[i].kind == PCIBAR_NONE)
-			return verr_set(reterr, -EINVAL, "bar%u=%s: the function has no BAR %u", i,
-					names[f->mode[i]], i);
-		if (f->mode[i] == BAR_HIDE && f->msix.n && (f->msix.tbir == i || f->msix.pbir == i))
-			return verr_set(
-				reterr, -EINVAL,
-				"bar%u=hide: the MSI-X table or pending bits are in BAR %u; "
-				"bar%u=trap keeps them",
-				i, i, i);
+			return verr_set(reterr, -EINVAL, "%s: the function has no BAR %u", text, i);
+		if (w->mode == BAR_HIDE && f->msix.n && (f->msix.tbir == i || f->msix.pbir == i))
+			return verr_set(reterr, -EINVAL,
+					"%s: the MSI-X table or pending bits are in BAR %u; "
+					"bar%u=trap keeps them",
+					text, i, i);
 	}
 	/* Not before all are judged: a 64-bit BAR explains its upper half. */
 	for (unsigned int i = 0; i < 6; i++)
-		if (f->mode[i] == BAR_HIDE)
+		if (f->wish[i].mode == BAR_HIDE)
 			memset(&p->bar[i], 0, sizeof(p->bar[i]));
+	return 0;
+}
+
+/* After the MSI-X table may have made one larger. */
+static int apply_addresses(const struct bar_facts *f, struct bar_plan *p, struct verr *reterr)
+{
+	for (unsigned int i = 0; i < 6; i++) {
+		if (!f->wish[i].as_host && f->wish[i].at == 0)
+			continue;
+		int r = check_address(f, p, i, reterr);
+		if (r < 0)
+			return r;
+		p->bar[i].at = f->wish[i].at;
+	}
 	return 0;
 }
 
@@ -192,11 +253,13 @@ int bar_plan_make(const struct bar_facts *f, struct bar_plan *ret, struct verr *
 		rc = check_msix(&p, "pending bit array", f->msix.pbir, f->msix.poff,
 				MSIX_PBA_SIZE(f->msix.n), reterr);
 	if (rc == 0)
-		rc = apply_modes(f, &p, reterr);
+		rc = apply_wishes(f, &p, reterr);
 	if (rc == 0)
 		rc = bar_plan_msix(f, &p, reterr);
+	if (rc == 0)
+		rc = apply_addresses(f, &p, reterr);
 	for (unsigned int i = 0; i < 6 && rc == 0; i++)
-		if (!f->no_mmap && f->mode[i] == BAR_DIRECT &&
+		if (!f->no_mmap && f->wish[i].mode == BAR_DIRECT &&
 		    (p.bar[i].kind == PCIBAR_MEM32 || p.bar[i].kind == PCIBAR_MEM64))
 			rc = plan_pieces(f, &p, i, reterr);
 	if (rc == 0)

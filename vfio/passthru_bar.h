@@ -27,6 +27,13 @@ struct msix_place {
  * peer-to-peer DMA. BAR_HIDE: the guest finds no such BAR. */
 enum bar_mode { BAR_DIRECT, BAR_TRAP, BAR_HIDE };
 
+/* What the user says of a BAR. */
+struct bar_wish {
+	enum bar_mode mode;
+	bool as_host; /* the guest has it where the host has it */
+	uint64_t at;  /* the address it has to have in the guest; 0: any (yet, if as_host) */
+};
+
 /* Where the guest finds the MSI-X table and pending bits: where they are; elsewhere if other
  * registers may lie in their pages, which would cost an exit each; or, from MSIX_TO_BAR on, in that
  * BAR. */
@@ -46,7 +53,7 @@ struct bar_facts {
 	const struct bar_trap *trap; /* n_trap of them; borrowed */
 	unsigned int n_trap;
 	uint64_t page_size;
-	int mode[6];	   /* enum bar_mode, by the user */
+	struct bar_wish wish[6];
 	int msix_to;	   /* enum msix_to, by the user */
 	bool no_mmap;	   /* trap everything (x-no-mmap) */
 	bool no_rom;	   /* rombar=off */
@@ -66,6 +73,7 @@ struct bar_plan {
 		bool prefetch;
 		uint64_t size;
 		uint64_t align; /* where it should be placed: a multiple of this */
+		uint64_t at;	/* where it has to be placed; 0: anywhere */
 	} bar[PCIDEV_N_BARS];
 	struct bar_piece piece[BAR_PLAN_PIECES];
 	unsigned int n_pieces;

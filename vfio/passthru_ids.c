@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the user says about a function's identity: properties that replace ids and class for the
-// guest, and the VF token that opens it. The host half goes by the function's own ids always.
+// What the user says about a function, as property values: ids and class that replace its own
+// for the guest, the VF token that opens it, what becomes of a BAR. The host half goes by the
+// function's own ids always.
 
 #include <ctype.h>
 #include <errno.h>
@@ -50,6 +51,32 @@ int passthru_token_parse(void *field, const char *text, struct verr *reterr)
 				"a VF token is a UUID like 00112233-4455-6677-8899-aabbccddeeff");
 	memcpy(field, text, sizeof(form));
 	return 0;
+}
+
+/* A number can only be an address. */
+int passthru_bar_parse(void *field, const char *text, struct verr *reterr)
+{
+	static const char *const words[] = { "direct", "trap", "hide", "host" };
+	const char *near = nearest_name(text, words, ARRAY_SIZE(words));
+	struct bar_wish w = { .mode = BAR_DIRECT };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		w.as_host = i > BAR_HIDE;
+		w.mode = w.as_host ? BAR_DIRECT : (enum bar_mode)i;
+		*(struct bar_wish *)field = w;
+		return 0;
+	}
+	if (isdigit((unsigned char)text[0])) {
+		int r = parse_u64(text, GIB(4), UINT64_MAX, &w.at, reterr);
+		if (r == 0)
+			*(struct bar_wish *)field = w;
+		return r;
+	}
+	return verr_set(reterr, -EINVAL,
+			"'%.64s' is none of direct, trap, hide, host and an address%s%s%s", text,
+			near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static void replace(struct passthru *p, unsigned int off, unsigned int size,

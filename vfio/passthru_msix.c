@@ -70,7 +70,7 @@ static int crowded(const struct bar_facts *f)
 	int r = 0;
 
 	for (unsigned int bar = 0; bar < 6 && r == 0; bar++)
-		if (f->mode[bar] == BAR_DIRECT)
+		if (f->wish[bar].mode == BAR_DIRECT)
 			r = neighbours(f, bar, &s);
 	if (r == 0)
 		r = s.n > 0 && !f->no_mmap;
@@ -87,7 +87,7 @@ static bool is_upper_half(const struct bar_plan *p, unsigned int bar)
 static bool is_free(const struct bar_facts *f, const struct bar_plan *p, unsigned int bar)
 {
 	return p->bar[bar].kind == PCIBAR_NONE && f->region[bar].size == 0 &&
-	       f->mode[bar] == BAR_DIRECT && !is_upper_half(p, bar) &&
+	       f->wish[bar].mode == BAR_DIRECT && !is_upper_half(p, bar) &&
 	       !(bar > 0 && f->region[bar - 1].size && (f->reg[bar - 1] & 7) == 4);
 }
 
@@ -228,7 +228,7 @@ static bool in_crowd(const struct passthru *p, unsigned int bar, uint64_t off)
 	struct range pages;
 
 	if (p->plan.msix_moved || p->msix.n == 0 || cfg->x_no_mmap || bar >= 6 ||
-	    cfg->bar[bar] != BAR_DIRECT || p->win_held)
+	    cfg->bar[bar].mode != BAR_DIRECT || p->win_held)
 		return false;
 	for (int table = 0; table < 2; table++) {
 		if (!pages_of(&f, bar, table, &pages) || off < pages.first || off > pages.last)

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/trace.h"
 #include "pci/pcibus.h"
+#include "vfio/hostbar.h"
 #include "vfio/passthru.h"
 #include "vfio/quirks.h"
 
@@ -29,12 +30,44 @@ static int check_config(const struct passthru_config *cfg, struct verr *reterr)
 				"drop one of the two",
 				cfg->romfile);
 	for (unsigned int i = 0; i < 6; i++)
-		if (cfg->x_no_mmap && cfg->bar[i] == BAR_HIDE)
+		if (cfg->x_no_mmap && cfg->bar[i].mode == BAR_HIDE)
 			return verr_set(
 				reterr, -EINVAL,
 				"x-no-mmap=on traps every BAR and bar%u=hide leaves it out: "
 				"drop one of the two",
 				i);
+	return 0;
+}
+
+/* barN=host: where the host has it. */
+static int find_addresses(struct passthru *p, struct bar_wish wish[6], struct verr *reterr)
+{
+	struct host_bar host[6];
+	bool read = false;
+
+	for (unsigned int i = 0; i < 6; i++) {
+		if (!wish[i].as_host && wish[i].at == 0)
+			continue;
+		if (p->pd.dev.plat->hot)
+			return verr_set(
+				reterr, -EBUSY,
+				"bar%u: a BAR's address is in the guest's memory map, which "
+				"is fixed once the machine runs: give the device at the "
+				"start",
+				i);
+		if (!wish[i].as_host)
+			continue;
+		if (!read && !host_bars_read(&p->vd->at, host))
+			return verr_set(reterr, -EIO,
+					"bar%u=host: /sys/bus/pci/devices/%s/resource, which says "
+					"where the host has it, can't be read",
+					i, p->vd->name);
+		read = true;
+		if (host[i].size && host[i].unplaced)
+			return verr_set(reterr, -EINVAL,
+					"bar%u=host: the host has no address for BAR %u", i, i);
+		wish[i].at = host[i].addr;
+	}
 	return 0;
 }
 
@@ -65,15 +98,18 @@ int passthru_bars_build(struct passthru *p, struct verr *reterr)
 	f.n_trap = quirks_traps(p, trap, ARRAY_SIZE(trap));
 	for (unsigned int i = 0; i < 6; i++) {
 		f.reg[i] = vfio_cfg_read(p->vd, PCI_BASE_ADDRESS_0 + 4 * i, 4);
-		f.mode[i] = cfg->bar[i];
+		f.wish[i] = cfg->bar[i];
 	}
-	r = bar_plan_make(&f, &p->plan, reterr);
+	r = find_addresses(p, f.wish, reterr);
+	if (r == 0)
+		r = bar_plan_make(&f, &p->plan, reterr);
 	for (unsigned int i = 0; i < PCIDEV_N_BARS && r == 0; i++) {
 		if (p->plan.bar[i].kind == PCIBAR_NONE)
 			continue;
 		r = pcidev_add_bar(&p->pd, i, p->plan.bar[i].kind, p->plan.bar[i].prefetch,
 				   p->plan.bar[i].size, reterr);
 		p->pd.bar[i].align = p->plan.bar[i].align;
+		p->pd.bar[i].fixed = p->plan.bar[i].at;
 	}
 	return r;
 }
@@ -130,20 +166,23 @@ void passthru_bars_describe(struct passthru *p, FILE *out)
 	for (unsigned int i = 0; i < PCIDEV_ROM; i++) {
 		uint64_t mapped = 0;
 
-		if (cfg->bar[i] == BAR_HIDE)
+		if (cfg->bar[i].mode == BAR_HIDE)
 			fprintf(out, "  BAR %u: left out (bar%u=hide)\n", i, i);
 		if (p->plan.bar[i].kind == PCIBAR_NONE)
 			continue;
 		for (unsigned int k = 0; k < p->plan.n_pieces; k++)
 			if (p->plan.piece[k].bar == i)
 				mapped += p->plan.piece[k].size;
-		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s%s%s\n",
+		fprintf(out, "  BAR %u: %#" PRIx64 " bytes, %#" PRIx64 " mapped directly%s%s%s%s\n",
 			i, p->plan.bar[i].size, MIN(mapped, p->plan.bar[i].size),
 			m->n && (m->tbir == i || m->pbir == i) ? ", MSI-X table trapped" : "",
 			m->n && m->tbir == i && p->plan.msix_moved ? " (moved here)" : "",
 			mapped == 0 && p->plan.bar[i].kind != PCIBAR_IO
 				? ", no peer-to-peer DMA to it"
-				: "");
+				: "",
+			cfg->bar[i].as_host ? ", at its address on the host"
+			: p->plan.bar[i].at ? ", at the address given for it"
+					    : "");
 		if (mapped)
 			describe_peers(p, i, out);
 	}

@@ -12,59 +12,16 @@
 #include "core/bytes.h"
 #include "core/range.h"
 #include "core/sys.h"
-#include "vfio/hostproc.h"
+#include "vfio/hostbar.h"
 #include "vfio/preflight_int.h"
 
-#define PAGE_BYTES     UINT64_C(4096) /* x86 */
-#define RESOURCE_IO    0x100u
-#define RESOURCE_MEM   0x200u
-#define RESOURCE_PREF  0x2000u
-#define RESOURCE_64    0x100000u
-#define RESOURCE_UNSET 0x20000000u
-
-/* --- sysfs' resource file -------------------------------------------------------------------- */
-
-struct resources {
-	struct preflight_bar *bar;
-	unsigned int at;
-};
-
-/* "0x00000000c0000000 0x00000000c001ffff 0x0000000000040200" */
-static int resource_line(void *opaque, char *line)
-{
-	struct resources *s = (struct resources *)opaque;
-	uint64_t first, last, flags;
-	if (s->at == 6 ||
-	    sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &first, &last, &flags) != 3)
-		return 1;
-	struct preflight_bar *b = &s->bar[s->at++];
-	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)) || last <= first)
-		return 0;
-	*b = (struct preflight_bar){
-		.addr = first,
-		.size = last - first + 1,
-		.io = flags & RESOURCE_IO,
-		.is64 = flags & RESOURCE_64,
-		.prefetch = flags & RESOURCE_PREF,
-		.unplaced = (flags & RESOURCE_UNSET) || first == 0,
-	};
-	return 0;
-}
-
-bool preflight_read_bars(const struct hostpci_dev *d, struct preflight_bar ret[6])
-{
-	char path[96], name[BDF_STR_MAX];
-	struct resources s = { .bar = ret };
-	memset(ret, 0, 6 * sizeof(*ret));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", bdf_str(&d->at, name));
-	return hostproc_lines(path, resource_line, &s) >= 0 && s.at == 6;
-}
+#define PAGE_BYTES UINT64_C(4096) /* x86 */
 
 bool preflight_bar_hit(const struct hostpci_dev *d, struct range r)
 {
-	struct preflight_bar bar[6];
+	struct host_bar bar[6];
 	struct range b;
-	if (!preflight_read_bars(d, bar))
+	if (!host_bars_read(&d->at, bar))
 		return false;
 	for (unsigned int i = 0; i < 6; i++) {
 		if (bar[i].size && !bar[i].io && !bar[i].unplaced &&
@@ -119,7 +76,7 @@ static struct msix find_msix(const struct hostpci_dev *d)
 }
 
 /* Registers in front of the table or the pending bits, in the same page: trapped with them. */
-static bool shares_page(const struct msix *m, const struct preflight_bar *bar, unsigned int i)
+static bool shares_page(const struct msix *m, const struct host_bar *bar, unsigned int i)
 {
 	for (unsigned int j = 0; j < 2; j++) {
 		uint64_t start = m->off[j] & ~(PAGE_BYTES - 1);
@@ -136,8 +93,8 @@ static bool in_msix_bar(const struct msix *m, unsigned int i)
 	return m->n && (m->bar[0] == i || m->bar[1] == i);
 }
 
-static void check_msix(struct preflight_ctx *c, const struct preflight_bar *bar,
-		       const struct msix *m, const char *name)
+static void check_msix(struct preflight_ctx *c, const struct host_bar *bar, const struct msix *m,
+		       const char *name)
 {
 	for (unsigned int i = 0; i < 6 && m->n; i++) {
 		if (!in_msix_bar(m, i) || bar[i].io || !bar[i].size || !shares_page(m, bar, i))
@@ -156,8 +113,7 @@ static void check_msix(struct preflight_ctx *c, const struct preflight_bar *bar,
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static bool check_placed(struct preflight_ctx *c, const struct preflight_bar bar[6],
-			 const char *name)
+static bool check_placed(struct preflight_ctx *c, const struct host_bar bar[6], const char *name)
 {
 	bool all = true;
 	for (unsigned int i = 0; i < 6; i++) {
@@ -178,11 +134,11 @@ static bool check_placed(struct preflight_ctx *c, const struct preflight_bar bar
 
 void preflight_bars(struct preflight_ctx *c, const struct hostpci_dev *d, const char *name)
 {
-	struct preflight_bar bar[6];
+	struct host_bar bar[6];
 	char trapped[160] = "";
 	unsigned int n = 0, direct = 0;
 
-	if (!preflight_read_bars(d, bar) || !check_placed(c, bar, name))
+	if (!host_bars_read(&d->at, bar) || !check_placed(c, bar, name))
 		return;
 	struct msix m = find_msix(d);
 	for (unsigned int i = 0; i < 6; i++) {

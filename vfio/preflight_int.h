@@ -47,14 +47,6 @@ void preflight_use(struct preflight_ctx *c, const struct hostpci_dev *d, const c
 
 /* --- BARs (preflight_bar.c) ------------------------------------------------------------------ */
 
-struct preflight_bar {
-	uint64_t addr, size; /* size 0: none */
-	bool io, is64, prefetch;
-	bool unplaced; /* the host found no room for it */
-};
-
-/* The function's BARs 0-5 as the kernel placed them. False if they can't be read. */
-bool preflight_read_bars(const struct hostpci_dev *d, struct preflight_bar ret[6]);
 /* Whether a memory BAR of the function overlaps that range of host addresses. */
 bool preflight_bar_hit(const struct hostpci_dev *d, struct range r);
 /* What of the function's BARs is slow or unusable in a guest. */

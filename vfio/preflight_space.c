@@ -12,6 +12,7 @@
 
 #include "core/range.h"
 #include "core/sys.h"
+#include "vfio/hostbar.h"
 #include "vfio/hostproc.h"
 #include "vfio/preflight_int.h"
 
@@ -52,8 +53,8 @@ static bool read_function(const struct preflight_ctx *c, unsigned int i, struct 
 
 static void add_needs(struct space *s, const struct hostpci_dev *d)
 {
-	struct preflight_bar bar[6];
-	if (!preflight_read_bars(d, bar))
+	struct host_bar bar[6];
+	if (!host_bars_read(&d->at, bar))
 		return;
 	for (unsigned int i = 0; i < 6; i++) {
 		if (!bar[i].size || bar[i].io)

@@ -9,7 +9,8 @@
 //
 // RAM must be reachable by DMA. Below 4 GiB it ends where a reservation begins, and the rest moves
 // up; above, it goes whole to the first place that holds it. BARs should be reachable, for
-// peer-to-peer DMA, and are placed elsewhere before they are refused.
+// peer-to-peer DMA, and are placed elsewhere before they are refused. BARs with an address of their
+// own decide where the 64-bit window is; RAM then goes where that is not.
 
 #include "vmm/machine_map.h"
 
@@ -182,6 +183,11 @@ static int place_high(struct solve *s, struct verr *reterr)
 			verr_set(&err, -EINVAL,
 				 "%#" PRIx64 "-%#" PRIx64 " is AMD's HyperTransport hole",
 				 ht_hole.first, ht_hole.last);
+		if (s->l->has_mmio64 && range_overlaps(usual, s->l->mmio64) && !err.msg[0])
+			verr_set(&err, -EINVAL,
+				 "the 64-bit PCI window %#" PRIx64 "-%#" PRIx64 " is around %s, "
+				 "which has an address of its own",
+				 s->l->mmio64.first, s->l->mmio64.last, s->f->needs.lowest);
 		note(s, "RAM above 4 GiB starts at %#" PRIx64 ": %s", r.first, err.msg);
 	}
 	s->l->ram_high_base = r.first;
@@ -190,6 +196,122 @@ static int place_high(struct solve *s, struct verr *reterr)
 }
 
 /* --- the 64-bit window ------------------------------------------------------------------------ */
+
+/* BARs in the part of it that DMA does not reach have no peers. */
+static void note_peers(struct solve *s, struct range r)
+{
+	struct verr err = { 0 };
+
+	if (rangeset_contains(&s->dma, r))
+		return;
+	why_not(s, r, &err);
+	note(s,
+	     "devices can't reach each other's BARs in the 64-bit PCI window %#" PRIx64 "-%#" PRIx64
+	     ": %s",
+	     r.first, r.last, err.msg);
+}
+
+/* BARs with an address of their own: a sentence if no window can be around them. */
+static int check_fixed(const struct solve *s, struct verr *reterr)
+{
+	const struct pci_needs *needs = &s->f->needs;
+	struct range at = needs->fixed;
+
+	if (at.last > last_address(s))
+		return verr_set(
+			reterr, -EINVAL,
+			"%s has an address of its own, which has the 64-bit PCI window reach "
+			"to %#" PRIx64 ", but a guest address has only %u bits here",
+			needs->highest, at.last, s->f->phys_bits);
+	if (range_overlaps(at, ht_hole))
+		return verr_set(reterr, -EINVAL,
+				"the 64-bit PCI window would have to reach from %s (%#" PRIx64
+				") to %s (%#" PRIx64 "), over AMD's HyperTransport hole %#" PRIx64
+				"-%#" PRIx64,
+				needs->lowest, at.first, needs->highest, at.last, ht_hole.first,
+				ht_hole.last);
+	if (at.first < PC_HIGH_RAM_BASE)
+		return verr_set(reterr, -EINVAL,
+				"%s has to be at %#" PRIx64 ", and a BAR can have an address of "
+				"its own above 4 GiB only",
+				needs->lowest, at.first);
+	return 0;
+}
+
+/* A window around `at` with `size` free above (or below) it; false if there is none. */
+static bool around(struct range at, uint64_t size, uint64_t align, bool above, struct range *ret)
+{
+	uint64_t first = ALIGN_DOWN(at.first, GIB(1)), end = ALIGN_UP(at.last + 1, GIB(1));
+
+	if (above && size)
+		end = ALIGN_UP(end, align) + size;
+	else if (size > first)
+		return false;
+	else if (size)
+		first = ALIGN_DOWN(first - size, align);
+	*ret = (struct range){ first, end - 1 };
+	return true;
+}
+
+/* Is `window` possible, with all RAM beside it? */
+static int fits_beside_ram(const struct solve *s, const struct rangeset *in, struct range window)
+{
+	struct rangeset rest = { 0 };
+	struct range ram;
+
+	if (!rangeset_contains(in, window))
+		return 0;
+	int r = rangeset_copy(&rest, &s->dma);
+	if (r == 0)
+		r = rangeset_subtract(&rest, window);
+	if (r == 0)
+		r = s->l->ram_high_size == 0 ||
+		    lowest_fit(&rest, s->l->ram_high_size, GIB(1), &ram);
+	rangeset_fini(&rest);
+	return r;
+}
+
+static int give_fixed(struct solve *s, struct range window, struct verr *reterr)
+{
+	note_peers(s, window);
+	s->l->has_mmio64 = true;
+	s->l->mmio64 = window;
+	int r = take(s, window);
+	return r < 0 ? verr_set(reterr, r, "out of memory") : 0;
+}
+
+/* The window around BARs with an address of their own, before RAM has its place. */
+static int place_fixed(struct solve *s, struct verr *reterr)
+{
+	const struct pci_needs *needs = &s->f->needs;
+	const uint64_t need = ALIGN_UP(needs->mmio64, GIB(1)), ample = MAX(need, PC_MMIO64_MIN);
+	struct range window;
+
+	if (needs->fixed.last == 0)
+		return 0;
+	int r = check_fixed(s, reterr);
+	/* Within reach of DMA, ample, above: each if it can be, in this order. */
+	for (unsigned int i = 0; i < 8 && r == 0; i++) {
+		if (!around(needs->fixed, i & 2 ? need : ample, MAX(GIB(1), needs->mmio64_align),
+			    !(i & 1), &window))
+			continue;
+		r = fits_beside_ram(s, i & 4 ? &s->guest : &s->dma, window);
+		if (r > 0)
+			return give_fixed(s, window, reterr);
+		if (r < 0)
+			verr_set(reterr, r, "out of memory");
+	}
+	if (r < 0)
+		return r;
+	if (s->l->ram_high_size && !lowest_fit(&s->dma, s->l->ram_high_size, GIB(1), &window))
+		return no_place_for_ram(s, reterr);
+	return verr_set(reterr, -ENOSPC,
+			"%s to %s have addresses of their own, %#" PRIx64 "-%#" PRIx64
+			", and leave no room for %" PRIu64 " MiB of RAM above 4 GiB and %" PRIu64
+			" MiB of other 64-bit BARs beside them: less --memory, or other addresses",
+			needs->lowest, needs->highest, needs->fixed.first, needs->fixed.last,
+			s->l->ram_high_size >> 20, needs->mmio64 >> 20);
+}
 
 static int place_mmio64(struct solve *s, struct verr *reterr)
 {
@@ -202,19 +324,15 @@ static int place_mmio64(struct solve *s, struct verr *reterr)
 	} tries[] = {
 		{ &s->dma, ample }, { &s->dma, need }, { &s->guest, ample }, { &s->guest, need }
 	};
-	struct verr err = { 0 };
 	struct range r;
 
+	if (s->l->has_mmio64)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
 		if (tries[i].size == 0 || !lowest_fit(tries[i].in, tries[i].size, align, &r))
 			continue;
-		if (tries[i].in == &s->guest && needs->mmio64) {
-			why_not(s, r, &err);
-			note(s,
-			     "devices can't reach each other's BARs in the 64-bit PCI window "
-			     "%#" PRIx64 "-%#" PRIx64 ": %s",
-			     r.first, r.last, err.msg);
-		}
+		if (needs->mmio64)
+			note_peers(s, r);
 		s->l->has_mmio64 = true;
 		s->l->mmio64 = r;
 		return 0;
@@ -242,6 +360,8 @@ int pc_map_solve(const struct pc_map_facts *f, struct pc_layout *ret, struct pc_
 		verr_set(reterr, r, "out of memory");
 	if (r == 0)
 		r = place_low(&s, reterr);
+	if (r == 0)
+		r = place_fixed(&s, reterr);
 	if (r == 0)
 		r = place_high(&s, reterr);
 	if (r == 0)

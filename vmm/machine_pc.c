@@ -105,8 +105,10 @@ static int solve_map(struct machine *m, struct verr *reterr)
 		.opaque = m,
 	};
 
-	pcibus_needs(&m->pci0, &f.needs);
-	int r = dma_reach(m, &dma);
+	int r = pcibus_needs(&m->pci0, &f.needs, reterr);
+	if (r < 0)
+		return r;
+	r = dma_reach(m, &dma);
 	if (r < 0)
 		verr_set(reterr, r, "out of memory");
 	else

@@ -327,7 +327,8 @@ static void test_words_that_cannot_be_kept(void **state)
 	assert_refused(",x-no-mmap=on,bar0=hide",
 		       "vfio-pci dut: 0000:03:00.0: x-no-mmap=on traps every BAR and bar0=hide "
 		       "leaves it out: drop one of the two");
-	assert_refused(",bar0=off", "vfio-pci: bar0: 'off' is none of direct, trap, hide");
+	assert_refused(",bar0=off",
+		       "vfio-pci: bar0: 'off' is none of direct, trap, hide, host and an address");
 }
 
 static void test_plan_tells_what_becomes_of_each_bar(void **state)

@@ -352,6 +352,7 @@ struct tspec {
 		bool prefetch;
 		uint64_t size, align;
 	} bar[PCIDEV_N_BARS];
+	uint64_t fixed[PCIDEV_N_BARS];
 	unsigned int msix_n, tbir, toff, pbir, poff;
 	unsigned int msi_n;
 	unsigned int pin;
@@ -482,6 +483,7 @@ static inline int tdev_build(struct pcidev *pd, const struct tspec *s, struct ve
 			continue;
 		r = pcidev_add_bar(pd, i, s->bar[i].kind, s->bar[i].prefetch, s->bar[i].size, err);
 		pd->bar[i].align = s->bar[i].align;
+		pd->bar[i].fixed = s->fixed[i];
 	}
 	if (r == 0 && s->pm)
 		r = pcidev_add_pm(pd, 0, err);

@@ -62,6 +62,7 @@ static int check_fn(void *ctx, struct pcidev *pd)
 		bool io = b->kind == PCIBAR_IO;
 		assert_true(b->placed != 0);
 		assert_true(IS_ALIGNED(b->placed, b->size));
+		assert_true(b->fixed == 0 || b->placed == b->fixed);
 		assert_true(b->align == 0 || IS_ALIGNED(b->placed, b->align));
 		assert_true(in_parent_windows(pd, io, r));
 		if (io)
@@ -148,7 +149,7 @@ static void test_huge_bars_get_their_natural_place(void **state)
 	assert_int_equal(pcidev_cfg_read(rp, PCI_SUBORDINATE_BUS, 1), 1);
 	assert_ptr_equal(pcibus_lookup(&g.root, 1, 0), &gpu->pd);
 	struct pci_needs n;
-	pcibus_needs(&g.root, &n);
+	assert_int_equal(pcibus_needs(&g.root, &n, NULL), 0);
 	assert_true(n.mmio64_align == GIB(64));
 	assert_true(n.mmio64 >= GIB(64) + MIB(32) + MIB(256));
 	assert_true(n.io == KIB(4));
@@ -197,7 +198,7 @@ static void test_64_bit_bars_without_prefetch_stay_below_4g_while_they_can(void 
 	assert_true(t->pd.bar[2].placed < GIB(4));
 	assert_true(t->pd.bar[4].placed >= GIB(4));
 	struct pci_needs n;
-	pcibus_needs(&g.root, &n);
+	assert_int_equal(pcibus_needs(&g.root, &n, NULL), 0);
 	assert_true(n.mmio32 >= MIB(128) + KIB(16) && n.mmio32 < GIB(1));
 	assert_true(n.mmio64 >= GIB(1) + MIB(128));
 	struct pci_windows small = usual;
@@ -372,7 +373,7 @@ static void test_sizing_windows_from_needs_always_fits(void **state)
 		}
 		rig_start(&g);
 		struct pci_needs need;
-		pcibus_needs(&g.root, &need);
+		assert_int_equal(pcibus_needs(&g.root, &need, NULL), 0);
 		uint64_t low = ALIGN_UP(need.mmio32 + MIB(512), MIB(512));
 		struct pci_windows w = usual;
 		w.mmio32.first = GIB(4) - MIB(64) - low;
@@ -398,6 +399,181 @@ static void test_bus_numbers_nest(void **state)
 		assert_int_equal(pcidev_cfg_read(rig_pd(g.dev[i]), PCI_SUBORDINATE_BUS, 1), 8);
 		assert_int_equal(pcidev_cfg_read(rig_pd(g.dev[i]), PCI_PRIMARY_BUS, 1), i);
 	}
+}
+
+/* ---- addresses of their own ------------------------------------------------------------------ */
+
+static struct tdev *fixed_fn(const char *id, const char *bus, uint64_t size, uint64_t at)
+{
+	return rig_tdev(&g, id, bus, NULL,
+			(struct tspec){ .pcie = true,
+					.bar = { { PCIBAR_MEM64, true, size, 0 },
+						 [2] = { PCIBAR_MEM64, true, MIB(32), 0 },
+						 [4] = { PCIBAR_MEM32, false, MIB(1), 0 } },
+					.fixed = { at } });
+}
+
+static struct range pref_window(const struct tdev *t)
+{
+	const struct pci_win_range *w = &t->pd.bus->win[PCI_WIN_PREF];
+	return (struct range){ w->first, w->last };
+}
+
+static void needs(struct pci_needs *ret)
+{
+	struct verr err = { 0 };
+	if (pcibus_needs(&g.root, ret, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void must_refuse(const struct pci_windows *w, const char *sentence)
+{
+	struct verr err = { 0 };
+	assert_int_equal(pcibus_place(&g.root, w, &err), -EINVAL);
+	assert_string_equal(err.msg, sentence);
+}
+
+static void test_fixed_bars_are_where_they_have_to_be(void **state)
+{
+	struct pci_needs n;
+	(void)state;
+	struct tdev *root = fixed_fn("root", NULL, MIB(4), GIB(20) + MIB(4));
+	rig_add(&g, &rootport_type, "rp", NULL, NULL);
+	struct tdev *gpu = fixed_fn("gpu", "rp", GIB(16), GIB(64));
+	rig_add(&g, &rootport_type, "empty", NULL, NULL);
+	rig_start(&g);
+	needs(&n);
+	assert_true(n.fixed.first == GIB(20) + MIB(4));
+	assert_true(n.fixed.last == GIB(80) + MIB(32) - 1);
+	assert_string_equal(n.lowest, "root BAR 0");
+	assert_string_equal(n.highest, "gpu BAR 0");
+	assert_true(n.mmio64 < GIB(1)); /* the rest: the slot's reserve, root's other one */
+	place(&usual);
+	/* The port's window: the fixed BAR and the other one behind it. */
+	assert_true(pref_window(gpu).first == GIB(64));
+	assert_true(pref_window(gpu).last == GIB(80) + MIB(32) - 1);
+	assert_int_equal(pcidev_cfg_read(gpu->pd.bus->bridge, PCI_PREF_BASE_UPPER32, 4), 16);
+	assert_true(root->pd.bar[0].gpa == GIB(20) + MIB(4));
+	/* The guest may move it; a reset brings it back. */
+	pcidev_cfg_write(&root->pd, 0x14, 99, 4);
+	assert_true(root->pd.bar[0].gpa != GIB(20) + MIB(4));
+	for (unsigned int i = 0; i < g.n_dev; i++)
+		dev_reset(g.dev[i]);
+	assert_true(root->pd.bar[0].gpa == GIB(20) + MIB(4));
+	assert_true(gpu->pd.bar[0].active && gpu->pd.bar[0].gpa == GIB(64));
+}
+
+/* The one after the other, as hosts have them: what else is behind the first bridge goes below. */
+static void test_fixed_neighbours_leave_each_other_room(void **state)
+{
+	struct pci_needs n;
+	(void)state;
+	rig_add(&g, &rootport_type, "a", NULL, NULL);
+	rig_add(&g, &rootport_type, "b", NULL, NULL);
+	struct tdev *a = fixed_fn("first", "a", GIB(16), GIB(64));
+	struct tdev *b = fixed_fn("second", "b", GIB(16), GIB(80));
+	rig_start(&g);
+	place(&usual);
+	assert_true(pref_window(a).first == GIB(64) - MIB(32));
+	assert_true(pref_window(a).last == GIB(80) - 1);
+	assert_true(pref_window(b).first == GIB(80));
+	needs(&n);
+	assert_true(n.fixed.first == GIB(64) - MIB(32));
+	assert_true(n.fixed.last == GIB(96) + MIB(32) - 1);
+	/* A window of just that is enough. */
+	struct pci_windows w = usual;
+	w.mmio64 = n.fixed;
+	place(&w);
+}
+
+static void test_fixed_bars_below_nested_bridges(void **state)
+{
+	(void)state;
+	rig_add(&g, &rootport_type, "up", NULL, NULL);
+	rig_add(&g, &rootport_type, "down", "up", NULL);
+	struct tdev *t = fixed_fn("deep", "down", GIB(1), GIB(33));
+	rig_start(&g);
+	place(&usual);
+	assert_true(pref_window(t).first == GIB(33));
+	assert_true(t->pd.bar[2].placed == GIB(34));
+}
+
+static void test_fixed_bars_that_cannot_be(void **state)
+{
+	struct pci_needs n;
+	struct verr err = { 0 };
+	struct pci_windows no64 = usual;
+	(void)state;
+	struct tdev *t = fixed_fn("one", NULL, GIB(1), GIB(512));
+	must_refuse(&usual, "one BAR 0 has to be at 0x8000000000, and the 64-bit PCI window is "
+			    "0x400000000-0x3fffffffff");
+	assert_false(t->pd.bar[0].active);
+	no64.mmio64 = (struct range){ 0, 0 };
+	must_refuse(&no64,
+		    "one BAR 0 has to be at 0x8000000000, and there is no 64-bit PCI window");
+	struct tdev *two = fixed_fn("two", NULL, MIB(64), GIB(512) + MIB(64));
+	must_refuse(&usual, "one BAR 0 at 0x8000000000-0x803fffffff overlaps two BAR 0 at "
+			    "0x8004000000-0x8007ffffff: one of them needs another address");
+	assert_int_equal(pcibus_needs(&g.root, &n, &err), -EINVAL);
+	rig_del(&g, &two->pd);
+	rig_add(&g, &rootport_type, "rp", NULL, NULL);
+	/* Both apart, and no bridge window can be. */
+	rig_tdev(&g, "wide", "rp", NULL,
+		 (struct tspec){ .pcie = true,
+				 .bar = { { PCIBAR_MEM64, true, GIB(1), 0 },
+					  [2] = { PCIBAR_MEM64, true, GIB(1), 0 } },
+				 .fixed = { GIB(510), [2] = GIB(514) } });
+	rig_start(&g);
+	must_refuse(&usual, "one BAR 0 at 0x8000000000-0x803fffffff overlaps the bridge window "
+			    "around wide BAR 0 at 0x7f80000000-0x80bfffffff: one of them needs "
+			    "another address");
+}
+
+/* Random sets, at random places: every answer is a placement that holds, or names two. */
+static void test_fixed_bars_at_random(void **state)
+{
+	unsigned int placed = 0, refused = 0;
+	uint32_t x = 7;
+	(void)state;
+	for (unsigned int round = 0; round < 300; round++) {
+		rig_free(&g);
+		rig_init(&g);
+		for (unsigned int i = 0; i < 5; i++) {
+			struct tspec s = { .pcie = true };
+			char id[8];
+			snprintf(id, sizeof(id), "rp%u", i);
+			rig_add(&g, &rootport_type, id, NULL, NULL);
+			for (unsigned int b = 0; b < 6; b += 2) {
+				x = x * 1664525 + 1013904223;
+				s.bar[b].kind = PCIBAR_MEM64;
+				s.bar[b].prefetch = (x >> 9) % 2 != 0;
+				s.bar[b].size = BIT64(14 + (x >> 16) % 18);
+				if ((x >> 24) % 3 == 0)
+					s.fixed[b] = ALIGN_DOWN(GIB(32) + (uint64_t)x * 16,
+								s.bar[b].size);
+			}
+			x = x * 1664525 + 1013904223;
+			rig_tdev(&g, "t", (x >> 20) % 3 == 0 ? NULL : id, NULL, s);
+		}
+		rig_start(&g);
+		struct pci_needs n;
+		struct verr err = { 0 };
+		if (pcibus_needs(&g.root, &n, &err) < 0) {
+			assert_non_null(strstr(err.msg, "overlaps"));
+			must_refuse(&usual, err.msg);
+			refused++;
+			continue;
+		}
+		struct pci_windows w = usual;
+		w.mmio32.first = 0x80000000;
+		if (n.fixed.last != 0) {
+			uint64_t end = ALIGN_UP(n.fixed.last + 1, MAX(n.mmio64_align, MIB(1)));
+			w.mmio64 = (struct range){ n.fixed.first, end + n.mmio64 };
+		}
+		place(&w);
+		placed++;
+	}
+	assert_true(placed > 50 && refused > 50);
 }
 
 static void test_description_has_a_line_for_everything(void **state)
@@ -451,6 +627,11 @@ int main(void)
 		T_(test_placing_again_and_after_reset_gives_the_same),
 		T_(test_sizing_windows_from_needs_always_fits),
 		T_(test_bus_numbers_nest),
+		T_(test_fixed_bars_are_where_they_have_to_be),
+		T_(test_fixed_neighbours_leave_each_other_room),
+		T_(test_fixed_bars_below_nested_bridges),
+		T_(test_fixed_bars_that_cannot_be),
+		T_(test_fixed_bars_at_random),
 		T_(test_description_has_a_line_for_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -413,8 +413,29 @@ static void test_msix_moves_that_cannot_be(void **state)
 	refuse(&f,
 	       "x-msix-relocation=bar1: the table would lie past 4 GiB in BAR 1, where no MSI-X "
 	       "table can be; x-msix-relocation=auto finds a place");
-	f.mode[1] = BAR_HIDE;
+	f.wish[1].mode = BAR_HIDE;
 	refuse(&f, "x-msix-relocation=bar1: BAR 1 is hidden; x-msix-relocation=auto finds one");
+}
+
+/* The rest of what addresses can't be is in the flow tests. */
+static void test_addresses_hold_for_what_the_guest_sees(void **state)
+{
+	struct vfio_region regions[VFIO_N_REGIONS];
+	struct bar_facts f;
+	struct bar_plan p;
+	struct verr err = { 0 };
+	(void)state;
+	fill(&f, regions, &layouts[3]);
+	f.reg[0] = MEM64;
+	f.wish[0].at = GIB(64) + 0x4000;
+	assert_int_equal(bar_plan_make(&f, &p, &err), 0);
+	assert_true(p.bar[0].at == GIB(64) + 0x4000);
+	assert_true(p.n_pieces == 1 && p.piece[0].bar == 0);
+	/* Twice as large with the MSI-X table in it. */
+	f.msix_to = MSIX_TO_BAR;
+	refuse(&f, "bar0=0x1000004000: 0x1000004000 is not a multiple of the BAR's size, 0x8000");
+	f.wish[0].as_host = true;
+	refuse(&f, "bar0=host: 0x1000004000 is not a multiple of the BAR's size, 0x8000");
 }
 
 int main(void)
@@ -426,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_impossible_facts_are_refused_by_name),
 		cmocka_unit_test(test_msix_structures_move_where_they_share_no_page),
 		cmocka_unit_test(test_msix_moves_that_cannot_be),
+		cmocka_unit_test(test_addresses_hold_for_what_the_guest_sees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

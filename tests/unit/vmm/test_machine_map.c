@@ -22,6 +22,7 @@ struct map_case {
 	uint64_t ram, mmio32, mmio64, align32, align64;
 	unsigned int bits;	       /* 0: 46 */
 	struct range hole[3];	       /* not reached by DMA; last 0 ends */
+	struct range fixed;	       /* BARs with an address of their own; last 0: none */
 	uint64_t top;		       /* last address reached by DMA; 0: nothing does DMA */
 	uint64_t low, base, mmio64_at; /* wanted; base 0: no high RAM; mmio64_at 0: no window */
 	const char *note[2];	       /* wanted, in order */
@@ -154,6 +155,88 @@ static const struct map_case cases[] = {
 	  .align64 = GIB(1),
 	  .low = GIB(3),
 	  .mmio64_at = GIB(4) },
+	{ .name = "a BAR with an address of its own takes the window with it",
+	  .ram = GIB(8),
+	  .mmio64 = MIBS(32),
+	  .align64 = MIBS(32),
+	  .fixed = { GIB(512), GIB(528) - 1 },
+	  .low = GIB(3),
+	  .base = GIB(4),
+	  .mmio64_at = GIB(512) },
+	{ .name = "and RAM out of its way",
+	  .ram = GIB(8),
+	  .mmio64 = GIB(16),
+	  .align64 = GIB(16),
+	  .fixed = { GIB(4), GIB(6) - 1 },
+	  .low = GIB(3),
+	  .base = GIB(48),
+	  .mmio64_at = GIB(4),
+	  .note = { "RAM above 4 GiB starts at 0xc00000000: the 64-bit PCI window 0x100000000-"
+		    "0xbffffffff is around gpu BAR 1, which has an address of its own" } },
+	{ .name = "at the end of all addresses the other BARs are below it",
+	  .ram = GIB(8),
+	  .bits = 39,
+	  .mmio64 = GIB(2),
+	  .align64 = GIB(1),
+	  .fixed = { GIB(508), GIB(512) - 1 },
+	  .low = GIB(3),
+	  .base = GIB(4),
+	  .mmio64_at = GIB(476) },
+	{ .name = "where RAM leaves little the window is just large enough",
+	  .ram = GIB(480),
+	  .bits = 39,
+	  .mmio64 = GIB(2),
+	  .align64 = GIB(1),
+	  .fixed = { GIB(508), GIB(512) - 1 },
+	  .low = GIB(3),
+	  .base = GIB(4),
+	  .mmio64_at = GIB(506) },
+	{ .name = "beyond the reach of DMA it has no peers, and that is said",
+	  .ram = GIB(8),
+	  .top = BITS(39),
+	  .fixed = { GIB(1024), GIB(1040) - 1 },
+	  .low = GIB(3),
+	  .base = GIB(4),
+	  .mmio64_at = GIB(1024),
+	  .note = { "devices can't reach each other's BARs in the 64-bit PCI window "
+		    "0x10000000000-0x10bffffffff: [10000000000-ffffffffffffffff]" } },
+	{ .name = "an address beyond the processor's bits",
+	  .ram = GIB(8),
+	  .bits = 39,
+	  .fixed = { GIB(504), GIB(520) - 1 },
+	  .code = -EINVAL,
+	  .sentence =
+		  "nic BAR 0 has an address of its own, which has the 64-bit PCI window reach to 0x81ffffffff, but a guest address has only 39 bits here" },
+	{ .name = "two on both sides of the HyperTransport hole",
+	  .ram = GIB(8),
+	  .fixed = { GIB(512), GIB(1040) - 1 },
+	  .code = -EINVAL,
+	  .sentence = "the 64-bit PCI window would have to reach from gpu BAR 1 (0x8000000000) to "
+		      "nic BAR 0 (0x103ffffffff), over AMD's HyperTransport hole "
+		      "0xfd00000000-0xffffffffff" },
+	{ .name = "an address below 4 GiB",
+	  .ram = MIBS(512),
+	  .fixed = { GIB(2), GIB(3) - 1 },
+	  .code = -EINVAL,
+	  .sentence = "gpu BAR 1 has to be at 0x80000000, and a BAR can have an address of its own "
+		      "above 4 GiB only" },
+	{ .name = "in the middle of what RAM needs",
+	  .ram = GIB(400),
+	  .bits = 39,
+	  .mmio64 = GIB(1),
+	  .fixed = { GIB(200), GIB(201) - 1 },
+	  .code = -ENOSPC,
+	  .sentence = "gpu BAR 1 to nic BAR 0 have addresses of their own, 0x3200000000-"
+		      "0x323fffffff, and leave no room for 406528 MiB of RAM above 4 GiB and "
+		      "1024 MiB of other 64-bit BARs beside them: less --memory, or other "
+		      "addresses" },
+	{ .name = "RAM that would be too much without them",
+	  .ram = GIB(600),
+	  .bits = 39,
+	  .fixed = { GIB(200), GIB(201) - 1 },
+	  .code = -EINVAL,
+	  .sentence = "--memory 614400M is more than a guest can address with 39 bits: at most "
+		      "523264 MiB here" },
 	{ .name = "32-bit BARs beyond 4 GiB's room",
 	  .ram = GIB(3),
 	  .mmio32 = GIB(3),
@@ -204,6 +287,12 @@ static void assert_holds(const struct map_case *c, const struct pc_layout *l)
 	assert_true(l->ram_low_size <= l->mmio32.first && l->mmio32.last < PC_ECAM_BASE);
 	assert_true(range_size(l->mmio32) >= c->mmio32);
 	assert_true(!l->has_mmio64 || range_size(l->mmio64) >= c->mmio64);
+	if (c->fixed.last) {
+		assert_true(l->has_mmio64 && range_contains(l->mmio64, c->fixed));
+		assert_true(range_size(l->mmio64) >= c->mmio64 + range_size(c->fixed));
+		assert_true(l->mmio64.last < UINT64_C(1) << (c->bits ? c->bits : 46));
+		assert_false(range_overlaps(l->mmio64, (struct range){ HT_FIRST, HT_LAST }));
+	}
 	if (l->ram_high_size) {
 		assert_true(high.last < UINT64_C(1) << (c->bits ? c->bits : 46));
 		assert_false(range_overlaps(high, (struct range){ HT_FIRST, HT_LAST }));
@@ -229,7 +318,10 @@ static void test_maps(void **state)
 			.needs = { .mmio32 = c->mmio32,
 				   .mmio64 = c->mmio64,
 				   .mmio32_align = c->align32,
-				   .mmio64_align = c->align64 },
+				   .mmio64_align = c->align64,
+				   .fixed = c->fixed,
+				   .lowest = "gpu BAR 1",
+				   .highest = "nic BAR 0" },
 			.dma = c->top ? &dma : NULL,
 			.why = why,
 		};
@@ -279,6 +371,10 @@ static void test_any_facts_have_an_answer(void **state)
 			.top = v[4] & 1 ? BITS(32 + v[4] % 25) : 0,
 			.hole = { { v[5] & BITS(42), 0 } },
 		};
+		if (v[3] & BIT32(20)) {
+			c.fixed.first = ALIGN_DOWN(v[7] >> 10 & BITS(36 + v[6] % 8), MIBS(1));
+			c.fixed.last = c.fixed.first + (MIBS(1) << (v[6] >> 8) % 16) - 1;
+		}
 		c.mmio32 = c.align32 * (1 + v[6] % 3);
 		c.mmio64 = c.align64 * (1 + v[6] % 5);
 		c.hole[0].last = c.hole[0].first + (v[7] & BITS(30));
@@ -290,7 +386,10 @@ static void test_any_facts_have_an_answer(void **state)
 					  .needs = { .mmio32 = c.mmio32,
 						     .mmio64 = c.mmio64,
 						     .mmio32_align = c.align32,
-						     .mmio64_align = c.align64 },
+						     .mmio64_align = c.align64,
+						     .fixed = c.fixed,
+						     .lowest = "gpu BAR 1",
+						     .highest = "nic BAR 0" },
 					  .dma = c.top ? &dma : NULL,
 					  .why = why };
 		fill_dma(&c);
