@@ -59,8 +59,18 @@ static bool in_pref_window(const struct pcidev *br, struct range r)
 	return r.first >= base && r.last <= (limit | 0xfffff);
 }
 
-/* Does every bridge above let the range through? */
-static bool reachable(const struct pcidev *pd, bool io, struct range r)
+static bool by_vga_enable(const struct pcidev *br, bool io, struct range r)
+{
+	return (pcicfg_get(&br->cfg, PCI_BRIDGE_CONTROL, 2) & PCI_BRIDGE_CTL_VGA) != 0 &&
+	       pcivga_covers(io, r);
+}
+
+static bool by_window(const struct pcidev *br, bool io, struct range r)
+{
+	return io ? in_io_window(br, r) : in_mem_window(br, r) || in_pref_window(br, r);
+}
+
+bool pcidev_reachable(const struct pcidev *pd, bool io, struct range r)
 {
 	for (const struct pcibus *b = pd->bus; b != NULL; b = b->bridge->bus) {
 		const struct pcidev *br = b->bridge;
@@ -68,7 +78,7 @@ static bool reachable(const struct pcidev *pd, bool io, struct range r)
 			return true;
 		if (b->off || !pcidev_decodes(br, io))
 			return false;
-		if (io ? !in_io_window(br, r) : !in_mem_window(br, r) && !in_pref_window(br, r))
+		if (!by_window(br, io, r) && !by_vga_enable(br, io, r))
 			return false;
 	}
 	return false; /* not on a bus, or above it something is not */
@@ -111,7 +121,7 @@ static bool wanted(const struct pcidev *pd, unsigned int bar, uint64_t *ret_gpa)
 	struct range r;
 	bool io = pd->bar[bar].kind == PCIBAR_IO;
 	if (pd->bus == NULL || !pcidev_decodes(pd, io) || !bar_address(pd, bar, &r) ||
-	    !reachable(pd, io, r))
+	    !pcidev_reachable(pd, io, r))
 		return false;
 	*ret_gpa = r.first;
 	return true;
@@ -199,6 +209,7 @@ void pcidev_bars_drop(struct pcidev *pd)
 	each_behind(pd, pcidev_bars_drop);
 	for (unsigned int i = 0; i < PCIDEV_N_BARS; i++)
 		drop(pd, i);
+	pcivga_drop(pd);
 }
 
 void pcidev_bars_mark(struct pcidev *pd)
@@ -226,6 +237,7 @@ static void map_wanted(struct pcidev *pd)
 		if (!pd->bar[i].active && wanted(pd, i, &gpa))
 			map(pd, i, gpa);
 	}
+	pcivga_update(pd);
 	each_behind(pd, map_wanted);
 }
 

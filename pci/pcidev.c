@@ -30,6 +30,9 @@ const struct prop pcidev_common_props[] = {
 
 static const struct pcidev_ops no_ops;
 
+/* VGA 16-bit Decode (3.2.5.18). Aliases are never passed on: nobody behind answers at one. */
+#define BRIDGE_CTL_VGA16 0x10
+
 /* PCI-to-PCI Bridge 1.2 3.2: windows closed, 16-bit I/O, 64-bit prefetchable memory. */
 static void build_bridge(struct pcicfg *c)
 {
@@ -41,7 +44,8 @@ static void build_bridge(struct pcicfg *c)
 	pcicfg_set(c, PCI_PREF_BASE_UPPER32, 4, 0, UINT32_MAX);
 	pcicfg_set(c, PCI_PREF_LIMIT_UPPER32, 4, 0, UINT32_MAX);
 	pcicfg_set(c, PCI_BRIDGE_CONTROL, 2, 0,
-		   PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_BUS_RESET);
+		   PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_VGA |
+			   BRIDGE_CTL_VGA16 | PCI_BRIDGE_CTL_BUS_RESET);
 }
 
 void pcidev_init(struct pcidev *pd, const struct pcidev_ops *ops, bool pcie, bool bridge)
@@ -237,6 +241,7 @@ static bool decode_register(const struct pcidev *pd, unsigned int off4)
 {
 	return off4 == PCI_COMMAND || (off4 >= PCI_BASE_ADDRESS_0 && off4 < PCI_CAPABILITY_LIST) ||
 	       off4 == pcidev_bar_reg(pd, PCIDEV_ROM) ||
+	       (pcidev_is_bridge(pd) && off4 == (PCI_BRIDGE_CONTROL & ~3U)) ||
 	       (pd->pm_off != 0 && off4 == ((pd->pm_off + (unsigned int)PCI_PM_CTRL) & ~3U));
 }
 

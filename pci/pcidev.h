@@ -18,6 +18,7 @@
 #include "pci/msivec.h"
 #include "pci/pcicap.h"
 #include "pci/pcicfg.h"
+#include "pci/pcivga.h"
 
 VV_BEGIN_DECLS
 
@@ -57,6 +58,11 @@ struct pcidev_ops {
 	 * none. */
 	void (*bar_disable)(struct pcidev *pd, unsigned int bar);
 	void (*bar_enable)(struct pcidev *pd, unsigned int bar);
+	/* Legacy VGA (pcivga.h): accesses by address, in the sizes of a BAR's. vga_enable: part of
+	 * it is decoded now. NULL as above. */
+	uint64_t (*vga_read)(struct pcidev *pd, uint32_t addr, unsigned int size);
+	void (*vga_write)(struct pcidev *pd, uint32_t addr, uint64_t val, unsigned int size);
+	void (*vga_enable)(struct pcidev *pd);
 	/* The guest's write is committed. NULL: none. */
 	void (*cfg_written)(struct pcidev *pd, unsigned int off, unsigned int size);
 	/* Before anything of a guest write happens; may change *val, or swallow it (return true).
@@ -98,6 +104,7 @@ struct pcidev {
 
 	struct pcicfg cfg;
 	struct pcidev_bar bar[PCIDEV_N_BARS];
+	struct pcivga vga;
 
 	struct msi *msi;   /* owned; NULL: no such capability */
 	struct msix *msix; /* owned */
@@ -192,6 +199,8 @@ unsigned int pcidev_bar_reg(const struct pcidev *pd, unsigned int bar);
 bool pcidev_is_bridge(const struct pcidev *pd);
 /* Does memory (io: I/O) decode now: COMMAND bit set, power state D0? */
 bool pcidev_decodes(const struct pcidev *pd, bool io);
+/* Does every bridge above let the range through, by a window or by VGA Enable? */
+bool pcidev_reachable(const struct pcidev *pd, bool io, struct range r);
 /* "0000:00:03.0" in the guest's numbering, for messages. */
 char *pcidev_str(const struct pcidev *pd, char buf[16]);
 

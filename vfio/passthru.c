@@ -75,6 +75,8 @@ static const struct prop passthru_props[] = {
 		   "trap every BAR access (debugging)", ),
 	PROP_NAMED("x-no-resample", struct passthru_config, x_no_resample, PROP_BOOL, "off",
 		   "INTx as on kernels without resampling irqfds (debugging)", ),
+	PROP_NAMED("x-vga", struct passthru_config, x_vga, PROP_BOOL, "off",
+		   "legacy VGA memory and ports go to it", ),
 	PROP(struct passthru_config, quirks, PROP_BOOL, "on",
 	     "give the device what it needs beyond the rules"),
 	PROP_NAMED("x-nv-gpudirect-clique", struct passthru_config, clique, PROP_CUSTOM, "off",
@@ -121,17 +123,25 @@ static bool hw_decodes(struct passthru *p)
 
 /* Decoding must be on in hardware before a window shows it: after a reset the shadow has the
  * guest's COMMAND and the hardware 0. */
-static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
+void passthru_decode(struct passthru *p)
 {
 	const uint16_t decode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+
+	if (p->lost || p->pd.dev.plat->dry_run)
+		return;
+	uint16_t want = (uint16_t)pcicfg_get(&p->pd.cfg, PCI_COMMAND, 2) & decode;
+	uint16_t have = (uint16_t)vfio_cfg_read(p->vd, PCI_COMMAND, 2);
+	if ((have & decode) != want)
+		passthru_command(p, (have & (uint32_t)~decode) | want);
+}
+
+static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
+{
 	struct passthru *p = passthru_of(pd);
 
 	if (p->lost || pd->dev.plat->dry_run)
 		return;
-	uint16_t want = (uint16_t)pcicfg_get(&pd->cfg, PCI_COMMAND, 2) & decode;
-	uint16_t have = (uint16_t)vfio_cfg_read(p->vd, PCI_COMMAND, 2);
-	if ((have & decode) != want)
-		passthru_command(p, (have & (uint32_t)~decode) | want);
+	passthru_decode(p);
 	if (hw_decodes(p))
 		passthru_win_enable(pd, bar);
 }
@@ -141,6 +151,9 @@ static const struct pcidev_ops passthru_pci_ops = {
 	.bar_write = passthru_bar_write,
 	.bar_enable = passthru_bar_enable,
 	.bar_disable = passthru_win_disable,
+	.vga_read = passthru_vga_read,
+	.vga_write = passthru_vga_write,
+	.vga_enable = passthru_vga_enable,
 	.cfg_write_hook = passthru_cfg_hook,
 	.cfg_written = passthru_irq_cfg_written,
 	.hw = &passthru_cfg_hw,
@@ -239,6 +252,8 @@ static int realize_guest_view(struct passthru *p, struct verr *reterr)
 		return r;
 	pcidev_init(&p->pd, &passthru_pci_ops, pcie, false);
 	r = passthru_bars_build(p, reterr);
+	if (r == 0)
+		r = passthru_vga_build(p, reterr);
 	if (r == 0)
 		r = passthru_cfg_build(p, reterr);
 	if (r == 0)
@@ -383,6 +398,7 @@ static void passthru_describe(struct dev *d, FILE *out)
 		reset);
 	passthru_bars_describe(p, out);
 	passthru_rom_describe(p, out);
+	passthru_vga_describe(p, out);
 	fprintf(out, "  interrupts:");
 	for (unsigned int i = 0; i < VFIO_N_IRQS; i++)
 		if (p->vd->irq[i].count)

@@ -2,8 +2,8 @@
 // "vfio-pci": a host PCI function handed to the guest. The parts of the device are in
 // passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
 // directly), passthru_msix.c (where the MSI-X table is found), passthru_win.c (mapping BARs),
-// passthru_irq.c (interrupt modes, MSI, MSI-X), passthru_intx.c (the pin), passthru_reset.c and
-// passthru_life.c (leaving and losing it).
+// passthru_irq.c (interrupt modes, MSI, MSI-X), passthru_intx.c (the pin), passthru_vga.c (legacy
+// VGA), passthru_reset.c and passthru_life.c (leaving and losing it).
 #pragma once
 
 #include <stdbool.h>
@@ -41,7 +41,7 @@ struct passthru_config {
 	char *romfile;
 	struct bar_wish bar[6];
 	int msix_to; /* enum msix_to */
-	bool x_no_mmap, x_no_resample;
+	bool x_no_mmap, x_no_resample, x_vga;
 	bool quirks;
 	uint8_t clique;	   /* x-nv-gpudirect-clique plus one; 0: none */
 	char vf_token[37]; /* UUID; "": none */
@@ -132,6 +132,10 @@ struct passthru {
 	uint64_t mended_since;	     /* ... since then, CLOCK_MONOTONIC seconds */
 };
 
+/* --- passthru.c --- */
+/* The hardware's decode bits become the guest's, which a reset leaves behind. */
+void passthru_decode(struct passthru *p);
+
 /* --- passthru_cfg.c --- */
 /* Reads the function's config space and fills pd->cfg: header, capabilities, extended ones. MSI
  * and MSI-X state machines are added, BARs are not. */
@@ -155,6 +159,15 @@ uint64_t passthru_rom_read(struct passthru *p, uint64_t off, unsigned int size);
 void passthru_rom_reset(struct passthru *p);
 void passthru_rom_free(struct passthru *p);
 void passthru_rom_describe(struct passthru *p, FILE *out);
+
+/* --- passthru_vga.c: legacy VGA; nothing without x-vga=on --- */
+/* -ENODEV (VFIO has it not, and why), -EBUSY (another function has it; the guest runs). */
+int passthru_vga_build(struct passthru *p, struct verr *reterr);
+void passthru_vga_describe(struct passthru *p, FILE *out);
+/* pcidev_ops.vga_* */
+uint64_t passthru_vga_read(struct pcidev *pd, uint32_t addr, unsigned int size);
+void passthru_vga_write(struct pcidev *pd, uint32_t addr, uint64_t val, unsigned int size);
+void passthru_vga_enable(struct pcidev *pd);
 
 /* --- passthru_ids.c --- */
 /* Property parsers: a struct passthru_id, the same, char[37], a struct bar_wish. */

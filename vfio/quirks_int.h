@@ -58,6 +58,10 @@ struct quirk {
 			uint32_t addr, data;
 			bool table; /* the address is in the MSI-X table */
 		} rtl;
+		struct {
+			uint32_t addr;
+			uint8_t index, mode; /* CRT controller: register chosen; register 38 */
+		} rma;
 		struct gmem_region mem; /* Intel: the OpRegion; mem.hva owned */
 	} u;
 };
@@ -93,6 +97,15 @@ uint64_t quirk_window_read(struct quirk *q, unsigned int bar, uint64_t off, unsi
 void quirk_window_write(struct quirk *q, unsigned int bar, uint64_t off, uint64_t val,
 			unsigned int size);
 void quirk_window_reset(struct quirk *q);
+
+/* --- quirks_vga.c: configuration space seen through legacy VGA ports --- */
+bool quirk_nvidia_vga(struct quirk *q);
+uint64_t quirk_nvidia_vga_read(struct quirk *q, unsigned int bar, uint64_t off, unsigned int size);
+void quirk_nvidia_vga_write(struct quirk *q, unsigned int bar, uint64_t off, uint64_t val,
+			    unsigned int size);
+void quirk_nvidia_vga_reset(struct quirk *q);
+bool quirk_ati_vga(struct quirk *q);
+uint64_t quirk_ati_vga_read(struct quirk *q, unsigned int bar, uint64_t off, unsigned int size);
 
 /* --- quirks_caps.c: capabilities that are added --- */
 bool quirk_wants_clique(struct quirk *q);

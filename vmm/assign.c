@@ -80,8 +80,8 @@ static bool is_named(char *const *args, unsigned int n, const struct bdf *at)
 /* What one function has to itself is not its neighbour's. */
 static bool own_property(const char *p)
 {
-	static const char *const own[] = { "host", "group",	    "id",     "bus",
-					   "addr", "multifunction", "romfile" };
+	static const char *const own[] = { "host", "group",	    "id",      "bus",
+					   "addr", "multifunction", "romfile", "x-vga" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (named(p, own[i]))

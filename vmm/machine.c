@@ -237,8 +237,8 @@ void machine_free(struct machine *m)
 	loop_cancel(&m->event_job);
 	loop_set_lock(m->loop, NULL, NULL, NULL);
 	m->accel->ops->close(m->accel); /* with the VM's slots, cheaper than one by one */
-	gmem_del(&m->ram.high);
-	gmem_del(&m->ram.low);
+	for (unsigned int i = ARRAY_SIZE(m->ram.part); i-- > 0;)
+		gmem_del(&m->ram.part[i]);
 	machine_ram_free(&m->ram);
 	aspace_fini(&m->mmio);
 	aspace_fini(&m->pio);

@@ -60,7 +60,8 @@ struct machine_ram {
 	uint64_t size; /* bytes */
 	int fd;	       /* memfd, or -1: anonymous; owned */
 	bool huge;     /* of hugetlbfs pages */
-	struct gmem_region low, high;
+	/* Below VGA's memory if a device has that, below 4 GiB, above. */
+	struct gmem_region part[3];
 };
 
 /* Phases of the start, for --timing. */

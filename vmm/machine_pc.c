@@ -129,6 +129,7 @@ static int pc_layout(struct machine *m, struct verr *reterr)
 		.ioapic_base = 0xfec00000,
 		.ioapic_id = 0,
 		.vcpus = m->setup.vcpus,
+		.has_vga = pcivga_find(&m->pci0) != NULL,
 		.reserved = { { PC_KVM_PAGES, PC_KVM_PAGES + KIB(16) - 1 } },
 		.n_reserved = 1,
 		.acpi_pm_port = PC_ACPI_PM_PORT,
@@ -157,9 +158,11 @@ static int pc_layout(struct machine *m, struct verr *reterr)
 
 /* ---- RAM ------------------------------------------------------------------------------------- */
 
-static void ram_region(struct machine *m, struct gmem_region *r, const char *name, uint64_t gpa,
-		       uint64_t size, uint64_t off)
+static int add_ram(struct machine *m, unsigned int part, const char *name, uint64_t gpa,
+		   uint64_t size, uint64_t off, struct verr *reterr)
 {
+	struct gmem_region *r = &m->ram.part[part];
+
 	*r = (struct gmem_region){
 		.name = name,
 		.kind = GMEM_RAM,
@@ -170,6 +173,24 @@ static void ram_region(struct machine *m, struct gmem_region *r, const char *nam
 		.fd_off = off,
 		.keep = m->ram.huge,
 	};
+	return gmem_add(&m->gmem, r, reterr);
+}
+
+/* RAM behind VGA's memory is left out: a mapping there would answer before the device. */
+static int add_all_ram(struct machine *m, struct verr *reterr)
+{
+	const struct pc_layout *l = &m->layout;
+	uint64_t first = l->has_vga ? PC_VGA_LAST + 1 : 0;
+	int r = 0;
+
+	if (l->has_vga)
+		r = add_ram(m, 0, "RAM below VGA's memory", 0, PC_VGA_BASE, 0, reterr);
+	if (r == 0)
+		r = add_ram(m, 1, "RAM below 4 GiB", first, l->ram_low_size - first, first, reterr);
+	if (r == 0 && l->ram_high_size)
+		r = add_ram(m, 2, "RAM above 4 GiB", l->ram_high_base, l->ram_high_size,
+			    l->ram_low_size, reterr);
+	return r;
 }
 
 /* A plan pins nothing: it only asks every IOMMU address space whether RAM would fit. */
@@ -190,7 +211,6 @@ static int check_ram(struct machine *m, struct verr *reterr)
 static int pc_ram(struct machine *m, struct verr *reterr)
 {
 	const struct pc_cfg *cfg = m->cfg;
-	const struct pc_layout *l = &m->layout;
 	bool pinned = vfio_dma_next(&m->gmem, NULL) != NULL;
 
 	if (m->setup.dry_run)
@@ -206,13 +226,7 @@ static int pc_ram(struct machine *m, struct verr *reterr)
 	timing_mark(&m->timing, o.prefault ? "RAM, populated" : "RAM");
 	if (r < 0)
 		return r;
-	ram_region(m, &m->ram.low, "RAM below 4 GiB", 0, l->ram_low_size, 0);
-	r = gmem_add(&m->gmem, &m->ram.low, reterr);
-	if (r == 0 && l->ram_high_size) {
-		ram_region(m, &m->ram.high, "RAM above 4 GiB", l->ram_high_base, l->ram_high_size,
-			   l->ram_low_size);
-		r = gmem_add(&m->gmem, &m->ram.high, reterr);
-	}
+	r = add_all_ram(m, reterr);
 	timing_mark(&m->timing, pinned ? "RAM mapped, pinned" : "RAM mapped");
 	return r;
 }
@@ -310,7 +324,12 @@ static void describe_map(const struct machine *m, FILE *out)
 	if (l->ram_low_size == 0)
 		return;
 	fprintf(out, "memory map\n");
-	describe_range(out, (struct range){ 0, l->ram_low_size - 1 }, "RAM");
+	if (l->has_vga) {
+		describe_range(out, (struct range){ 0, PC_VGA_BASE - 1 }, "RAM");
+		describe_range(out, (struct range){ PC_VGA_BASE, PC_VGA_LAST }, "legacy VGA");
+	}
+	describe_range(out, (struct range){ l->has_vga ? PC_VGA_LAST + 1 : 0, l->ram_low_size - 1 },
+		       "RAM");
 	describe_range(out, l->mmio32, "32-bit PCI window");
 	describe_range(out, (struct range){ l->ecam_base, l->ecam_base + MIB(l->ecam_buses) - 1 },
 		       "ECAM");

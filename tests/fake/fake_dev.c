@@ -86,6 +86,13 @@ int fk_bar_fd(struct fake_dev *d, unsigned int bar)
 	return d->bar_fd[bar];
 }
 
+uint8_t *fk_vga(struct fake_dev *d)
+{
+	if (!d->vga)
+		d->vga = fk_zalloc(FK_VGA_SIZE);
+	return d->vga;
+}
+
 /* Which bits of a standard capability the hardware lets be written. */
 static void cap_writable(struct fake_dev *d, const struct fake_cap *c, unsigned int at)
 {
@@ -223,6 +230,7 @@ void fk_dev_destroy(struct fake_dev *d)
 	for (unsigned int i = 0; i < 6; i++)
 		if (d->bar_fd[i] >= 0)
 			close(d->bar_fd[i]);
+	free(d->vga);
 	free(d);
 }
 

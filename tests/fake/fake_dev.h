@@ -159,6 +159,10 @@ void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
 				  bool write),
 		       void *opaque);
 unsigned int fake_dev_bar_traps(const struct fake_dev *d, unsigned int bar); /* pread + pwrite */
+/* Legacy VGA memory and ports as the device has them, by address below 0xc0000; and how many preads
+ * and pwrites there were. */
+uint8_t *fake_dev_vga(struct fake_dev *d);
+unsigned int fake_dev_vga_traps(const struct fake_dev *d);
 /* The guest has its table elsewhere: it may see the physical one, which else breaks a rule. */
 void fake_dev_msix_moved(struct fake_dev *d);
 

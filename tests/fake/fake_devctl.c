@@ -184,6 +184,16 @@ void fake_dev_bar_hook(struct fake_dev *d, unsigned int bar,
 	fk_unlock();
 }
 
+uint8_t *fake_dev_vga(struct fake_dev *d)
+{
+	return fk_vga(d);
+}
+
+unsigned int fake_dev_vga_traps(const struct fake_dev *d)
+{
+	return d->vga_rw;
+}
+
 void fake_dev_rom(struct fake_dev *d, const uint8_t *bytes)
 {
 	fk_lock();

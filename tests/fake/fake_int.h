@@ -19,7 +19,8 @@
 
 VV_BEGIN_DECLS
 
-#define FK_PAGE UINT64_C(4096)
+#define FK_PAGE	    UINT64_C(4096)
+#define FK_VGA_SIZE 0xc0000u
 
 void fk_lock(void);
 void fk_unlock(void);
@@ -232,7 +233,9 @@ struct fake_dev {
 		void *opaque;
 	} hook[6];
 	unsigned int traps[6];
-	const uint8_t *rom; /* borrowed; NULL: a proper image is made up */
+	uint8_t *vga;	     /* legacy memory and ports, by address; NULL: not made yet */
+	unsigned int vga_rw; /* pread + pwrite */
+	const uint8_t *rom;  /* borrowed; NULL: a proper image is made up */
 	unsigned int rom_reads;
 	unsigned int resets, dma_faults;
 	bool intx_level;
@@ -276,6 +279,7 @@ void fk_cfg_set(uint8_t *cfg, unsigned int off, unsigned int len, uint32_t val);
 void fk_cfg_phys_write(struct fake_dev *d, unsigned int off, unsigned int len, uint32_t val);
 unsigned int fk_cfg_size(const struct fake_dev *d);  /* 256 or 4096 */
 int fk_bar_fd(struct fake_dev *d, unsigned int bar); /* of a BAR that exists */
+uint8_t *fk_vga(struct fake_dev *d);
 void fk_bar_clear(struct fake_dev *d);
 unsigned int fk_msix_count(const struct fake_dev *d);
 /* BAR, offset and bytes of the table and of the PBA; false: no MSI-X. */

@@ -261,7 +261,7 @@ static long get_region_info(struct fk_vdev *v, struct vfio_region_info *a)
 	case VFIO_PCI_VGA_REGION_INDEX:
 		if (!(v->d->desc->flags & FAKE_DEV_HAS_VGA))
 			return -EINVAL;
-		a->size = 0xc0000;
+		a->size = FK_VGA_SIZE;
 		a->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 		return 0;
 	default:
@@ -489,6 +489,27 @@ static ssize_t bar_rw(struct fk_vdev *v, unsigned int bar, uint64_t pos, void *b
 	return (ssize_t)len;
 }
 
+/* vfio_pci_vga_rw(): legacy addresses only, cut at the end of each range. That the function does
+ * not decode them is no matter: the VGA arbiter sees to it. */
+static ssize_t vga_rw(struct fk_vdev *v, uint64_t pos, void *buf, size_t len, bool write)
+{
+	static const struct {
+		uint64_t first, end;
+	} parts[] = { { 0xa0000, 0xc0000 }, { 0x3b0, 0x3bc }, { 0x3c0, 0x3e0 } };
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (pos < parts[i].first || pos >= parts[i].end)
+			continue;
+		len = MIN(len, parts[i].end - pos);
+		v->d->vga_rw++;
+		if (write)
+			memcpy(fk_vga(v->d) + pos, buf, len);
+		else
+			memcpy(buf, fk_vga(v->d) + pos, len);
+		return (ssize_t)len;
+	}
+	return -EINVAL;
+}
+
 static ssize_t dev_rw(struct fk_vdev *v, void *buf, size_t len, off_t off, bool write)
 {
 	uint64_t pos = (uint64_t)off & ((UINT64_C(1) << REGION_SHIFT) - 1);
@@ -504,6 +525,8 @@ static ssize_t dev_rw(struct fk_vdev *v, void *buf, size_t len, off_t off, bool 
 		return write ? fk_vcfg_write(v, buf, len, pos) : fk_vcfg_read(v, buf, len, pos);
 	if (index == VFIO_PCI_ROM_REGION_INDEX)
 		return write ? -EINVAL : rom_read(v, buf, len, pos);
+	if (index == VFIO_PCI_VGA_REGION_INDEX && (v->d->desc->flags & FAKE_DEV_HAS_VGA))
+		return v->d->removed ? -EIO : vga_rw(v, pos, buf, len, write);
 	if (index < 6)
 		return bar_rw(v, (unsigned int)index, pos, buf, len, write);
 	return -EINVAL;

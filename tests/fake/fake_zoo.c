@@ -134,7 +134,7 @@ const struct fake_devdesc zoo_gpu = {
 	.name = "gpu", .driver = "nouveau", .vendor = 0x10de, .device = 0x2204,
 	.subvendor = 0x10de,
 	.subdevice = 0x1454, .class_code = 0x030000, .revision = 0xa1, .intx_pin = 1,
-	.flags = FAKE_DEV_MULTIFUNCTION, .rom_size = 0x80000,
+	.flags = FAKE_DEV_MULTIFUNCTION | FAKE_DEV_HAS_VGA, .rom_size = 0x80000,
 	.bars = { FAKE_BAR(MIB(16), 0), FAKE_BAR(GIB(16), FAKE_BAR_64 | FAKE_BAR_PREF),
 		  { .size = 0 }, FAKE_BAR(MIB(32), FAKE_BAR_64 | FAKE_BAR_PREF), { .size = 0 },
 		  FAKE_BAR(128, FAKE_BAR_IO) },

@@ -42,6 +42,7 @@ const struct fake_devdesc zoo_gpu_compute = {
 const struct fake_devdesc zoo_radeon = {
 	.name = "radeon", .driver = "radeon", .vendor = 0x1002, .device = 0x6819,
 	.subvendor = 0x1458, .class_code = 0x030000, .intx_pin = 1, .rom_size = 0x20000,
+	.flags = FAKE_DEV_HAS_VGA,
 	.bars = { FAKE_BAR(MIB(256), FAKE_BAR_64 | FAKE_BAR_PREF), { .size = 0 },
 		  FAKE_BAR(KIB(256), FAKE_BAR_64), { .size = 0 }, FAKE_BAR(256, FAKE_BAR_IO) },
 	.caps = { FAKE_CAP_VNDR(8), FAKE_CAP_PM(1), FAKE_CAP_PCIE(1, 0), FAKE_CAP_MSI(0, 1, 0) },

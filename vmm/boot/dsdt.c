@@ -49,6 +49,12 @@ static void bridge_resources(const struct pc_layout *l, struct aml *a)
 	aml_res_begin(&r);
 	aml_res_bus_window(&r, 0, (uint16_t)(l->ecam_buses - 1));
 	aml_res_io(&r, CFG_PORT_FIRST, CFG_PORT_LAST - CFG_PORT_FIRST + 1);
+	if (l->has_vga)
+		aml_res_mem32_window(&r, PC_VGA_BASE, PC_VGA_LAST);
+	if (l->has_vga && l->pio.first > 0x3df) {
+		aml_res_io_window(&r, 0x3b0, 0x3bb);
+		aml_res_io_window(&r, 0x3c0, 0x3df);
+	}
 	if (l->pio.first < CFG_PORT_FIRST)
 		aml_res_io_window(&r, (uint16_t)l->pio.first,
 				  (uint16_t)MIN(l->pio.last, CFG_PORT_FIRST - 1));

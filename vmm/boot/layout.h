@@ -33,6 +33,8 @@ VV_BEGIN_DECLS
 #define PC_BOOT_CMDLINE	     UINT64_C(0x20000)
 #define PC_BOOT_CMDLINE_SIZE UINT64_C(0x10000)
 #define PC_LOW_RAM_END	     UINT64_C(0x9fc00) /* end of usable memory below 1 MiB */
+#define PC_VGA_BASE	     UINT64_C(0xa0000)
+#define PC_VGA_LAST	     UINT64_C(0xbffff)
 #define PC_ACPI_BASE	     UINT64_C(0xe0000) /* RSDP first: also where a scan looks for it */
 #define PC_ACPI_LAST	     UINT64_C(0xfffff)
 #define PC_RESET_VECTOR	     UINT64_C(0xffff0) /* ffff:0000, the last 16 bytes of that */
@@ -44,7 +46,8 @@ struct pc_slot {
 };
 
 struct pc_layout {
-	uint64_t ram_low_size;	/* RAM is [0, this); page multiple, at least 2 MiB */
+	uint64_t ram_low_size; /* RAM is [0, this); page multiple, at least 2 MiB */
+	bool has_vga; /* ... but for PC_VGA_*, which with ports 3b0-3bb and 3c0-3df is PCI's */
 	uint64_t ram_high_base; /* at least PC_HIGH_RAM_BASE, if there is any */
 	uint64_t ram_high_size; /* RAM is [ram_high_base, ram_high_base + this); may be 0 */
 

@@ -361,6 +361,26 @@ static void test_surprise_removal(void **s)
 	raw_close(&r);
 }
 
+static void test_vga_region_has_legacy_addresses_only(void **s)
+{
+	(void)s;
+	struct raw r = raw_open(&zoo_gpu);
+	struct vfio_region_info i = region(r.device, VFIO_PCI_VGA_REGION_INDEX);
+	uint8_t v[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	assert_int_equal(i.size, 0xc0000);
+	assert_int_equal(i.flags, 3);
+	assert_int_equal(sys_pwrite(r.device, v, 4, (off_t)i.offset + 0xa0000), 4);
+	assert_int_equal(fake_dev_vga(r.d)[0xa0003], 4);
+	assert_int_equal(sys_pread(r.device, v, 8, (off_t)i.offset + 0xbfffc), 4);
+	assert_int_equal(sys_pread(r.device, v, 8, (off_t)i.offset + 0x3ba), 2);
+	assert_int_equal(fake_dev_vga_traps(r.d), 3);
+	assert_int_equal(sys_pread(r.device, v, 1, (off_t)i.offset + 0x3bc), -EINVAL);
+	assert_int_equal(sys_pread(r.device, v, 1, (off_t)i.offset + 0x3e0), -EINVAL);
+	assert_int_equal(sys_pread(r.device, v, 1, (off_t)i.offset + 0x9ffff), -EINVAL);
+	assert_int_equal(sys_pread(r.device, v, 1, (off_t)i.offset + 0xc0000), -EINVAL);
+	raw_close(&r);
+}
+
 static void test_mapping_keeps_the_device_open(void **s)
 {
 	(void)s;
@@ -421,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_reset_only_where_there_is_one),
 		cmocka_unit_test(test_hot_reset_wants_every_group_of_the_bus),
 		cmocka_unit_test(test_surprise_removal),
+		cmocka_unit_test(test_vga_region_has_legacy_addresses_only),
 		cmocka_unit_test(test_mapping_keeps_the_device_open),
 		cmocka_unit_test(test_host_takes_it_back_when_it_is_let_go),
 		cmocka_unit_test(test_the_whole_zoo_opens_and_closes),

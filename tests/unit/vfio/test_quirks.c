@@ -483,6 +483,88 @@ static char *slurp(const char *path)
 	return text;
 }
 
+/* --- legacy VGA ports ------------------------------------------------------------------------- */
+
+static uint64_t in(uint16_t port, unsigned int size)
+{
+	uint64_t val = 0;
+	assert_true(aspace_read(&rp.pio, port, &val, size));
+	return val;
+}
+
+static void out(uint16_t port, uint64_t val, unsigned int size)
+{
+	assert_true(aspace_write(&rp.pio, port, val, size));
+}
+
+static void decode_ports(const struct fake_devdesc *desc, const char *more)
+{
+	rig_with(desc, more);
+	rig_place();
+	pcidev_cfg_write(&p->pd, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 2);
+}
+
+static void test_nvidia_vga_ports_lead_to_the_guests_registers(void **state)
+{
+	static const uint32_t homes[] = { 0x88000, 0x1800 };
+	uint8_t *vga;
+	(void)state;
+	decode_ports(&zoo_gpu, ",x-vga=on");
+	vga = fake_dev_vga(hw);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t bar = pcidev_cfg_read(&p->pd, PCI_BASE_ADDRESS_0, 4);
+		out(0x3d4, 0x0338, 2);
+		out(0x3d0, homes[i] + PCI_BASE_ADDRESS_0, 4);
+		assert_int_equal(get_le32(vga + 0x3d0), homes[i] + PCI_BASE_ADDRESS_0);
+		put_le32(vga + 0x3d0, HOST_ADDR);
+		assert_int_equal(in(0x3d0, 4), HOST_ADDR); /* not the data yet */
+		/* Index and data as two bytes are the same as one word. */
+		out(0x3d4, 0x38, 1);
+		out(0x3d5, 0x05, 1);
+		assert_int_equal(in(0x3d0, 4), bar);
+		assert_int_equal(in(0x3d2, 2), bar >> 16);
+		out(0x3d4, 0x0738, 2);
+		out(0x3d0, 0xc8000000, 4);
+		assert_int_equal(pcidev_cfg_read(&p->pd, PCI_BASE_ADDRESS_0, 4), 0xc8000000);
+		assert_int_equal(get_le32(vga + 0x3d0), HOST_ADDR);
+	}
+	/* What is no configuration space is the card's, as is another CRT register. */
+	out(0x3d4, 0x0338, 2);
+	out(0x3d0, 0x100, 4);
+	out(0x3d4, 0x0538, 2);
+	put_le32(vga + 0x3d0, 0x4711);
+	assert_int_equal(in(0x3d0, 4), 0x4711);
+	out(0x3d4, 0x050c, 2);
+	assert_int_equal(get_le16(vga + 0x3d4), 0x050c);
+	/* A reset forgets. */
+	out(0x3d4, 0x0338, 2);
+	out(0x3d0, 0x88000, 4);
+	out(0x3d4, 0x0538, 2);
+	assert_int_equal(in(0x3d0, 4), pcidev_cfg_read(&p->pd, PCI_VENDOR_ID, 4));
+	pcidev_reset(&p->pd, false);
+	pcidev_cfg_write(&p->pd, PCI_COMMAND, PCI_COMMAND_IO, 2);
+	put_le32(vga + 0x3d0, 0x4711);
+	assert_int_equal(in(0x3d0, 4), 0x4711);
+}
+
+static void test_ati_vga_port_tells_the_guests_ports(void **state)
+{
+	(void)state;
+	decode_ports(&zoo_radeon, ",x-vga=on");
+	io_at(4, 0xab00);
+	assert_int_equal(in(0x3c3, 1), 0xab);
+	out(0x3c3, 0x01, 1);
+	assert_int_equal(fake_dev_vga(hw)[0x3c3], 0x01);
+	assert_int_equal(in(0x3c2, 1), 0);
+	void *again = NULL;
+	assert_int_equal(rig_teardown(&again), 0);
+	rig_setup(&again);
+	decode_ports(&zoo_radeon, ",x-vga=on,quirks=off");
+	io_at(4, 0xab00);
+	fake_dev_vga(hw)[0x3c3] = 0x17;
+	assert_int_equal(in(0x3c3, 1), 0x17);
+}
+
 static void test_every_row_is_documented(void **state)
 {
 	const char *const docs[] = { "docs/quirks.md", "docs/man/vfio-vmm.1.scd" };
@@ -508,7 +590,10 @@ static void test_every_row_has_an_animal(void **state)
 		rp.plat.reserve = reserve;
 		reserves = 0;
 		if (zoo_all[i] != &zoo_msix_off_bar && zoo_all[i] != &zoo_msix_no_bar) {
-			rig_with(zoo_all[i], gpu ? ",x-nv-gpudirect-clique=3" : "");
+			char more[64];
+			snprintf(more, sizeof(more), "%s%s", gpu ? ",x-nv-gpudirect-clique=3" : "",
+				 zoo_all[i]->flags & FAKE_DEV_HAS_VGA ? ",x-vga=on" : "");
+			rig_with(zoo_all[i], more);
 			quirks_describe(p, f);
 			/* No device that is not in the table has a quirk. */
 			for (unsigned int r = 0, known = 0; p->quirks && !known; r++) {
@@ -548,6 +633,8 @@ int main(void)
 		RIG_TEST(test_machine_without_room_for_an_opregion),
 		RIG_TEST(test_chelsios_pending_bits_are_where_they_fit),
 		RIG_TEST(test_kunluns_pending_bits_are_where_they_fit),
+		RIG_TEST(test_nvidia_vga_ports_lead_to_the_guests_registers),
+		RIG_TEST(test_ati_vga_port_tells_the_guests_ports),
 		RIG_TEST(test_every_row_is_documented),
 		RIG_TEST(test_every_row_has_an_animal),
 	};

@@ -113,6 +113,12 @@ static void test_dsdt_says_what_the_layout_says(void **state)
 		"Name (_CID, EisaId (\"PNP0A03\") /* PCI Bus */)",
 		"0xC0000000,         // Range Minimum",
 		"0xDFFFFFFF,         // Range Maximum",
+		"0x000A0000,         // Range Minimum",
+		"0x000BFFFF,         // Range Maximum",
+		"0x000003B0,         // Range Minimum",
+		"0x000003BB,         // Range Maximum",
+		"0x000003C0,         // Range Minimum",
+		"0x000003DF,         // Range Maximum",
 		"0x0000000800000000, // Range Minimum",
 		"0x0000000FFFFFFFFF, // Range Maximum",
 		"Name (_HID, EisaId (\"PNP0C02\") /* PNP Motherboard Resources */)",
@@ -129,6 +135,7 @@ static void test_dsdt_says_what_the_layout_says(void **state)
 
 	(void)state;
 	acpi_cases[0].layout(&l);
+	l.has_vga = true;
 	assert_int_equal(acpi_build(&l, &t, NULL), 0);
 	for (unsigned int i = 0; i < t.n; i++)
 		if (!strcmp(t.table[i].sig, "DSDT"))

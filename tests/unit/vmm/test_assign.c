@@ -65,9 +65,9 @@ static void test_groups_and_order(void **state)
 		/* Whole groups: endpoints only, with the properties that all can have. */
 		{ "vfio-pci,host=0000:05:00.0,group=on",
 		  "vfio-pci,host=0000:05:00.0,group=on vfio-pci,host=0000:05:00.1" },
-		{ "vfio-pci,group=on,host=0000:05:00.1,on-error=eject,id=hda,addr=03,romfile=a,,b",
+		{ "vfio-pci,group=on,host=0000:05:00.1,on-error=eject,id=hda,addr=03,romfile=a,,b,x-vga=on",
 		  "vfio-pci,host=0000:05:00.0,id=hda.1,on-error=eject "
-		  "vfio-pci,group=on,host=0000:05:00.1,on-error=eject,id=hda,addr=03,romfile=a,,b" },
+		  "vfio-pci,group=on,host=0000:05:00.1,on-error=eject,id=hda,addr=03,romfile=a,,b,x-vga=on" },
 		{ "vfio-pci,host=0000:05:00.0,group=off", "vfio-pci,host=0000:05:00.0,group=off" },
 		/* Who is named himself is not named again. */
 		{ "vfio-pci,host=05:00.0,group=on vfio-pci,host=05:00.1,rombar=off",
