@@ -28,11 +28,8 @@ fi
 IFS=: read -r lab guest iommu test count <<<"${1:?usage: life.sh --list | JOB}"
 export LAB_TEST_LAB_KERNEL=$lab LAB_TEST_KERNEL=$guest LAB_TEST_IOMMU=$iommu
 if [ -n "$count" ]; then
-	export LAB_TEST_ROUNDS=$count LAB_TEST_KILLS=$count LAB_TEST_REBOOTS=$count LAB_LIFE=rse
+	export LAB_TEST_ROUNDS=$count LAB_TEST_KILLS=$count LAB_TEST_REBOOTS=$count
 else
 	export LAB_TEST_TIMEOUT=480
 fi
-case $test in
-plug | life) exec "$src/tests/lab/test_vmm_$test.sh" ;;
-*) exec "$src/tests/lab/vmm_$test.sh" ;; # too long for the CI tier
-esac
+exec "$src/tests/lab/test_vmm_$test.sh"

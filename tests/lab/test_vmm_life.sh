@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest loses its assigned NIC and gets another, LAB_TEST_ROUNDS times (3) each way: the host asks
 # for it (device_del on QEMU's monitor presses the slot's button, the lab's kernel unbinds it); power
-# is switched off under it. Then, in tests/run --full, its errors (AER): non-fatal ones are mended, a
-# fatal one ends the VM cleanly at worst. Each time the guest's driver has a card again, with DHCP
-# and pings. LAB_LIFE says which of it: r (request), s (surprise), e (errors); default rs.
+# is switched off under it. Then its errors (AER): non-fatal ones are mended, a fatal one ends the VM
+# cleanly at worst. Each time the guest's driver has a card again, with DHCP and pings. LAB_LIFE says
+# which of it: r (request), s (surprise), e (errors); default rse.
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
@@ -123,9 +123,9 @@ if in_lab; then
 fi
 guest_kernel
 guest rounds.cpio --module e1000e,virtio_pci,virtio_net --script "$HERE/guests/rounds"
-LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((300 + 120 * ROUNDS))}
+LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((300 + 60 * ROUNDS))}
 lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env LAB_TEST_ROUNDS="$ROUNDS" \
-	--env LAB_LIFE="${LAB_LIFE:-rs}" \
+	--env LAB_LIFE="${LAB_LIFE:-rse}" \
 	--qemu -global --qemu ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
 	--qemu -netdev --qemu user,id=net3,restrict=on,ipv6=off \
 	--device virtio-net-pci,id=vnet,bus=spare,netdev=net3,aer=on,disable-legacy=on,iommu_platform=on
