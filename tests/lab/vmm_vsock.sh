@@ -46,9 +46,9 @@ if in_lab; then
 	finish
 fi
 command -v cc >/dev/null || skip "no C compiler"
-cc -O2 -o "$WORK/vsock-peer" "$HERE/guests/vsock.c" 2>"$WORK/err" || { cat "$WORK/err"; exit 1; }
+cc -O2 -static -o "$WORK/vsock-peer" "$HERE/guests/vsock.c" 2>"$WORK/err" || { cat "$WORK/err"; exit 1; }
 guest_kernel
-guest vsock.cpio --module virtio_pci,vmw_vsock_virtio_transport --program "$WORK/vsock-peer" \
+guest vsock.cpio --module virtio_pci,vmw_vsock_virtio_transport --file "$WORK/vsock-peer" \
 	--script "$HERE/guests/vsock"
 lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env ROUNDS="${LAB_TEST_ROUNDS:-5}" \
 	--env BYTES="${LAB_TEST_BYTES:-1048576}"
