@@ -39,7 +39,7 @@ tree()
 		case_of cases flow 'echo no lamp here; echo "[  SKIPPED ] test_inner"; echo "[  PASSED  ] 1 test(s)."'
 		case_of race threads true
 		case_of device kvm 'echo SKIP no device here; exit 77'
-		case_of far lab true
+		case_of far lab 'echo RETRY the far one hung'
 	} >"$work/CMakeLists.txt"
 }
 
@@ -86,7 +86,7 @@ cat >"$work/tests/full/m.sh" <<'END'
 #!/bin/sh
 case $1 in
 --list) printf 'a\nb\nc\n' ;;
-a) test -d "$VV_BUILD" ;;
+a) echo 'RETRY a was tired (try 1 of 4)'; test -d "$VV_BUILD" ;;
 b) echo SKIP no second machine; exit 77 ;;
 c) test -e "$VV_SRC/c-may-pass" || { echo c is not yet well; exit 3; } ;;
 esac
@@ -100,7 +100,8 @@ git -C "$work" -c user.name=t -c user.email=t@example.org commit -qm one
 run --full
 expect "full: every tier and the matrix" 1 '^== gcc$' '^== asan$' '^== tsan$' '^== lab$' \
 	'^== m.a$' 'c is not yet well' '^  m.b: m b: no second machine$' '^  m.c: m c: exit status 3$' \
-	'^  gcc: device: no device here$' ' 1 failed, '
+	'^  gcc: device: no device here$' '^retried:$' '^  lab: far: the far one hung$' \
+	'^  m.a: m a: a was tired ' ' 1 failed, '
 report=$(cat "$work/docs/test-report.md" 2>&1)
 touch "$work/c-may-pass"
 run --full
@@ -108,7 +109,8 @@ expect "full again: only what failed" 0 '^== gcc: done at 20' '^== m.a: done at'
 	' 0 failed, '
 out=$report status=0
 expect "the report has a dated row a job and the reasons" 0 '^## 20..-..-.., revision ' \
-	'^\| m.c \| 0 \| 1 \| 0 \| ' '^- m.b: m b: no second machine$' '^- m.c: m c: exit status 3$'
+	'^\| m.c \| 0 \| 1 \| 0 \| ' '^- m.b: m b: no second machine$' '^- lab: far: the far one hung$' \
+	'^- m.c: m c: exit status 3$'
 echo '/* changed */' >>"$work/one.c"
 run --full
 expect "a change makes all run again" 0 '^== gcc$' '^== m.a$'

@@ -20,6 +20,11 @@ FNR == NR && inside && /^SKIP/ {
 	sub(/^SKIP:? */, "", reason[test])
 	next
 }
+# A lab that was tried again.
+FNR == NR && inside && /^RETRY / {
+	print "retried", 0, test, substr($0, 7)
+	next
+}
 # cmocka's skipped cases inside a test that passed: each counts, once (the first mention).
 FNR == NR && inside && /^\[  SKIPPED \] [A-Za-z_]/ {
 	if (!((test, $4) in case_seen)) {

@@ -3,7 +3,8 @@
 #
 # For tests/run: jobs, their results on disk, the summary and the report. A job leaves in the
 # results directory
-#     JOB.tsv   a line per test: passed|failed|skipped, seconds, name, reason
+#     JOB.tsv   a line per test: passed|failed|skipped, seconds, name, reason; and
+#               one per lab that was tried again: retried, 0, name, reason
 #     JOB.log   all that it said
 #     JOB.done  revision, date, seconds: written last, so a job that was cut short is not done
 # and `machine` says where they come from. Wants $src, $build, $jobs; die from its caller.
@@ -156,11 +157,14 @@ run_matrices()
 # run_matrix_job SCRIPT NAME JOB
 run_matrix_job()
 {
-	local began=$SECONDS status log=$RESULTS/$JOB.log
+	local began=$SECONDS status words log=$RESULTS/$JOB.log
 
 	VV_BUILD=$build/gcc VV_SRC=$src timeout -k 30 "${VV_MATRIX_TIMEOUT:-7200}" "$1" "$3" \
 		>"$log" 2>&1 </dev/null
 	status=$?
+	sed -n 's/^RETRY //p' "$log" | while read -r words; do
+		row retried 0 "$2 $3" "$words"
+	done
 	case $status in
 	0) row passed $((SECONDS - began)) "$2 $3" '' ;;
 	77) row skipped $((SECONDS - began)) "$2 $3" \
@@ -204,7 +208,7 @@ summary()
 		f=$((f + $(count "$file" failed)))
 		s=$((s + $(count "$file" skipped)))
 	done
-	for words in skipped failed; do
+	for words in skipped retried failed; do
 		[ ${#files[@]} -gt 0 ] || continue
 		list_of "$words" "${files[@]}" | sed "1i $words:"
 	done
@@ -245,7 +249,7 @@ report_section()
 			"$(count "$tsv" failed)" "$(count "$tsv" skipped)" \
 			"$(awk -v s="$seconds" 'BEGIN { printf "%.1f", s / 60 }')" "$date"
 	done
-	for job in Skipped Failed; do
+	for job in Skipped Retried Failed; do
 		list_of "${job,}" "$dir"/*.tsv | sed -e '1i '"\\\\n$job:\\n" -e 's/^  /- /'
 	done
 }
