@@ -296,15 +296,16 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
 
 /* A virtual function's vendor id always reads 0xffff (SR-IOV 3.4.1.1); its status register has the
  * capability list bit set while it answers. */
-static bool vf_answers(const struct vfio_device *d)
+static bool vf_answers(const struct bdf *at)
 {
-	char path[128], target[8];
+	char path[128], target[8], name[BDF_STR_MAX];
 	uint8_t reg[4];
 
-	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn", d->name);
+	bdf_str(at, name);
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn", name);
 	if (sys->readlink(path, target, sizeof(target)) < 0)
 		return false; /* no virtual function */
-	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->name);
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/config", name);
 	int fd = sys_open(path, O_RDONLY, 0);
 
 	if (fd < 0)
@@ -315,9 +316,9 @@ static bool vf_answers(const struct vfio_device *d)
 	return n == (ssize_t)sizeof(reg) && get_le32(reg) != UINT32_MAX;
 }
 
-bool vfio_device_alive(const struct vfio_device *d)
+bool vfio_function_alive(const struct bdf *at)
 {
-	int vendor = hostpci_vendor_now(&d->at);
+	int vendor = hostpci_vendor_now(at);
 
 	switch (vendor) {
 	case -EACCES:
@@ -327,10 +328,15 @@ bool vfio_device_alive(const struct vfio_device *d)
 	case -ENFILE:
 		return true; /* can't be asked: no proof of death */
 	case 0xffff:
-		return vf_answers(d);
+		return vf_answers(at);
 	default:
 		return vendor >= 0;
 	}
+}
+
+bool vfio_device_alive(const struct vfio_device *d)
+{
+	return vfio_function_alive(&d->at);
 }
 
 bool vfio_device_listed(const struct vfio_device *d)

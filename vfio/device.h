@@ -86,6 +86,8 @@ int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
 /* Is it there and awake? Reads the vendor id through sysfs `config` (VFIO's own config reads keep
  * answering after a removal). False: gone, or stuck in D3cold / after a failed reset. */
 bool vfio_device_alive(const struct vfio_device *d);
+/* The same, open or not. */
+bool vfio_function_alive(const struct bdf *at);
 /* Does the host still list it? One that is listed and not alive has failed. */
 bool vfio_device_listed(const struct vfio_device *d);
 

@@ -348,6 +348,8 @@ static void passthru_stop(struct dev *d)
 static void passthru_unrealize(struct dev *d)
 {
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
+	const struct passthru_config *cfg = d->cfg;
+	char name[BDF_STR_MAX];
 
 	if (!p->vd)
 		return;
@@ -355,7 +357,7 @@ static void passthru_unrealize(struct dev *d)
 		passthru_stop(d);
 		passthru_notify_off(p);
 		if (!p->lost)
-			passthru_hw_reset(p, NULL);
+			passthru_leave(p);
 	}
 	passthru_port_forget(p);
 	pcidev_fini(&p->pd);
@@ -367,6 +369,11 @@ static void passthru_unrealize(struct dev *d)
 	p->used = p->fresh = NULL;
 	vfio_seat_leave(&p->seat);
 	p->vd = NULL;
+	/* Closing it was a reset. */
+	if (!d->plat->dry_run && !p->lost && !vfio_function_alive(&cfg->host))
+		log_warn("%s does not answer any more: it did not come back from its last reset; a "
+			 "power cycle of the machine brings it back",
+			 bdf_str(&cfg->host, name));
 }
 
 static void passthru_reset(struct dev *d)

@@ -186,6 +186,9 @@ void passthru_port_forget(struct passthru *p); /* before detaching */
 void passthru_quiesce(struct passthru *p);
 /* Quiesced, in D0, reset by the best method there is. -errno: reterr names the method. */
 int passthru_hw_reset(struct passthru *p, struct verr *reterr);
+/* The last before the device fd is closed, quiesced already: in D0, and reset where the kernel has
+ * no better method for that than power management. */
+void passthru_leave(struct passthru *p);
 /* pcidev_ops.reset */
 void passthru_function_reset(struct pcidev *pd);
 /* The method that would be taken now, for people. */

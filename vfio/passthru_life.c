@@ -23,9 +23,9 @@
 #define MEND_MAX     3 /* errors mended within ... */
 #define MEND_SECONDS 60
 
-#define WATCH_NS       UINT64_C(1000000000) /* a look a second; */
-#define WATCH_AGAIN_NS UINT64_C(250000000)  /* one that finds nothing is made sure of: */
-#define WATCH_MISSES   3		    /* its bus may be in the middle of a reset */
+#define WATCH_NS       UINT64_C(500000000) /* two looks a second; */
+#define WATCH_AGAIN_NS UINT64_C(250000000) /* one that finds nothing is made sure of: */
+#define WATCH_MISSES   3		   /* its bus may be in the middle of a reset */
 
 static const struct passthru_config *config(const struct passthru *p)
 {

@@ -125,6 +125,16 @@ int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 	return 0;
 }
 
+/* The kernel resets a function as its last fd is closed, by the method VFIO_DEVICE_RESET takes: a
+ * second time would be a second time only. */
+void passthru_leave(struct passthru *p)
+{
+	wake(p);
+	choose_reset(p, false);
+	if (!p->reset.function)
+		passthru_hw_reset(p, NULL);
+}
+
 void passthru_reset_text(struct passthru *p, char *buf, size_t size)
 {
 	choose_reset(p, false);

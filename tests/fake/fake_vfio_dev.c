@@ -66,7 +66,8 @@ void fk_vdev_put(struct fk_vdev *v)
 	fk_irqs_off(v);
 	fk_cfg_phys_write(d, PCI_COMMAND, 2,
 			  fk_cfg_get(d->cfg, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER);
-	d->wedged = d->desc->flags & FAKE_DEV_STUCK_D3;
+	fk_dev_reset(d, "the close");
+	d->wedged |= d->desc->flags & FAKE_DEV_STUCK_D3;
 	d->vdev = NULL;
 	free(v);
 	fk_unbind_finish(d);

@@ -341,7 +341,7 @@ static void test_dry_run_touches_neither_device_nor_memory(void **state)
 	assert_non_null(strstr(text, "MSI-X 65"));
 	free(text);
 	guest_close(&g);
-	assert_int_equal(fake_dev_resets(hw), 1); /* the open's */
+	assert_int_equal(fake_dev_resets(hw), 2); /* the open's, the close's */
 	assert_int_equal(fake_log_count("pwrite vfio-device"), 0);
 	assert_int_equal(fake_log_count("VFIO_DEVICE_SET_IRQS"), 0);
 }

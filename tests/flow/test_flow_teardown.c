@@ -8,6 +8,9 @@
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 
+#include <unistd.h>
+
+#include "core/log.h"
 #include "flow.h"
 
 #define SECOND_BDF "0000:04:00.0"
@@ -53,10 +56,8 @@ static void test_device_is_quiet_before_anything_is_unmapped(void **state)
 	int irqs = first("VFIO_DEVICE_SET_IRQS");
 	int slot = first("KVM_SET_USER_MEMORY_REGION");
 	int unmap = first("VFIO_IOMMU_UNMAP_DMA");
-	int reset = first("VFIO_DEVICE_RESET");
-	int closed = last("close vfio-device " HOST_BDF);
-	assert_true(quiet < irqs && irqs < slot && irqs < unmap);
-	assert_true(unmap < reset && reset < closed);
+	int closed = last("close vfio-device " HOST_BDF); /* which resets it */
+	assert_true(quiet < irqs && irqs < slot && irqs < unmap && unmap < closed);
 }
 
 static void test_memory_is_unmapped_while_a_group_holds_the_container(void **state)
@@ -90,6 +91,27 @@ static void test_device_goes_back_as_it_came(void **state)
 	fake_dev_bar_read(hw, 0, 0x40, &reg, 4);
 	assert_int_equal(reg, 0);
 	assert_string_equal(fake_dev_driver(hw), "vfio-pci");
+}
+
+/* The reset that closing it is. */
+static void test_device_dead_after_its_last_reset_is_said(void **state)
+{
+	char path[] = "/tmp/vv-test-teardown-XXXXXX", spec[64], text[1024] = "";
+	struct fake_devdesc frail = zoo_nvme;
+	struct verr err = { 0 };
+	(void)state;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	frail.flags |= FAKE_DEV_DEAD_AFTER_RESET;
+	flow_start(&frail);
+	snprintf(spec, sizeof(spec), "warn,file=%s", path);
+	assert_int_equal(log_configure(spec, &err), 0);
+	end();
+	log_close();
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	unlink(path);
+	assert_non_null(strstr(text, HOST_BDF " does not answer any more: it did not come back"));
 }
 
 static void test_machine_that_never_ran(void **state)
@@ -228,6 +250,7 @@ int main(void)
 		FLOW_TEST(test_device_is_quiet_before_anything_is_unmapped),
 		FLOW_TEST(test_memory_is_unmapped_while_a_group_holds_the_container),
 		FLOW_TEST(test_device_goes_back_as_it_came),
+		FLOW_TEST(test_device_dead_after_its_last_reset_is_said),
 		FLOW_TEST(test_machine_that_never_ran),
 		FLOW_TEST(test_two_devices_of_one_container_end_in_turn),
 		FLOW_TEST(test_two_functions_of_one_group_end_in_turn),
