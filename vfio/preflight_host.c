@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -245,6 +246,50 @@ static void check_interrupt_remapping(struct preflight_ctx *c)
 			   text[0] ? text : "unknown");
 }
 
+/* Does the IOMMU post interrupts straight to a guest's processor? Its registers say: VT-d
+ * 4.0 11.4.2 bit 59 (PI), AMD IOMMU 3.08 3.4.9 bits 22:21 (GAMSup). */
+static bool iommu_posts(const char *file, uint64_t bits)
+{
+	char path[PATH_SIZE], unit[64], text[64];
+	if (!any_entry("/sys/class/iommu", unit))
+		return false;
+	hostpci_path(path, sizeof(path), "/sys/class/iommu/%s/%s", unit, file);
+	return sys_read_text(path, text, sizeof(text)) >= 0 && (strtoull(text, NULL, 16) & bits);
+}
+
+/* Without it all works, and each interrupt of the device costs its guest's processor an exit. */
+static void check_posting(struct preflight_ctx *c)
+{
+	static const struct {
+		const char *param, *fix, *file;
+		uint64_t bits;
+	} kinds[] = {
+		{ "/sys/module/kvm_intel/parameters/enable_apicv",
+		  "load it with: modprobe kvm_intel enable_apicv=1", "intel-iommu/cap", BIT64(59) },
+		{ "/sys/module/kvm_amd/parameters/avic", "load it with: modprobe kvm_amd avic=1",
+		  "amd-iommu/features", BIT64(21) | BIT64(22) },
+	};
+	char path[PATH_SIZE], on[8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (sys_read_text(hostpci_path(path, sizeof(path), "%s", kinds[i].param), on,
+				  sizeof(on)) < 0)
+			continue;
+		bool kvm = on[0] == 'Y' || on[0] == '1';
+		bool iommu = iommu_posts(kinds[i].file, kinds[i].bits);
+		if (kvm && iommu)
+			preflight_say(c, VERDICT_OK, "intr-posting", NULL,
+				      "interrupts reach a running guest without an exit (posted)");
+		else
+			preflight_say(c, VERDICT_OK, "intr-posting", iommu ? kinds[i].fix : NULL,
+				      "each interrupt of a device costs its guest an exit: %s",
+				      !iommu ? "the IOMMU posts none"
+					     : "KVM does without the processor's virtual APIC");
+		preflight_evidence(c, "%s: %s", kinds[i].param, on);
+		return;
+	}
+}
+
 /* --- modules --------------------------------------------------------------------------------- */
 
 static void check_modules(struct preflight_ctx *c)
@@ -339,5 +384,6 @@ void preflight_host(struct preflight_ctx *c)
 	check_modules(c);
 	check_iommufd(c);
 	check_interrupt_remapping(c);
+	check_posting(c);
 	check_lockdown(c);
 }

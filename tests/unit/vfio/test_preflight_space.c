@@ -153,6 +153,42 @@ static void test_iommufd(void **state)
 		   "iommufd is there too; vfio-vmm uses the type1 container");
 }
 
+static void test_interrupts_posted(void **state)
+{
+	static const char yes[] = "interrupts reach a running guest without an exit (posted)";
+	static const char iommu[] =
+		"each interrupt of a device costs its guest an exit: the IOMMU posts none";
+	static const char kvm[] = "each interrupt of a device costs its guest an exit: KVM does "
+				  "without the processor's virtual APIC";
+	static const struct {
+		const char *param, *on, *reg, *value, *text;
+	} cases[] = {
+		{ "kvm_intel/parameters/enable_apicv", "Y\n", "dmar0/intel-iommu/cap",
+		  "29a00f0505e\n", iommu },
+		{ "kvm_intel/parameters/enable_apicv", "Y\n", "dmar0/intel-iommu/cap",
+		  "8d2078c106f0466\n", yes },
+		{ "kvm_intel/parameters/enable_apicv", "N\n", "dmar0/intel-iommu/cap",
+		  "8d2078c106f0466\n", kvm },
+		{ "kvm_amd/parameters/avic", "1\n", "dmar0/amd-iommu/features",
+		  "58f77ef22294a5a:0\n", yes },
+		{ "kvm_amd/parameters/avic", "N\n", "dmar0/amd-iommu/features",
+		  "58f77ef22294a5a:0\n", kvm },
+		{ "kvm_amd/parameters/avic", "N\n", "dmar0/amd-iommu/features", "58f77ef22094a5a\n",
+		  iommu },
+		{ "kvm_amd/parameters/avic", "Y\n", "dmar0/amd-iommu/features", "100000\n", iommu },
+	};
+	char path[128];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(path, sizeof(path), "/sys/class/iommu/%s", cases[i].reg);
+		tree_file(path, cases[i].value);
+		snprintf(path, sizeof(path), "/sys/module/%s", cases[i].param);
+		tree_file(path, cases[i].on);
+		expect_one(run(), VERDICT_OK, "intr-posting", cases[i].text);
+		tree_remove(path);
+	}
+}
+
 static void test_lockdown(void **state)
 {
 	(void)state;
@@ -597,6 +633,7 @@ int main(void)
 		T(test_no_kvm_by_reason),
 		T(test_nested),
 		T(test_iommufd),
+		T(test_interrupts_posted),
 		T(test_lockdown),
 		T(test_cgroup),
 		T(test_hugepages),
