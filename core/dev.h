@@ -60,6 +60,10 @@ struct platform {
 };
 
 struct dev_ops {
+	/* Several devices are about to be realized: what takes long and needs nobody else may start
+	 * now, in a thread; realize() waits for it, free() undoes it. A failure is realize()'s to
+	 * find. May be NULL. */
+	void (*begin)(struct dev *d);
 	int (*realize)(struct dev *d, struct verr *reterr); /* on failure undoes itself */
 	void (*unrealize)(struct dev *d);
 	/* Power-on state; called before the first start, too; may be NULL. */

@@ -164,25 +164,35 @@ static int query_device(struct vfio_device *d, struct verr *reterr)
 	return 0;
 }
 
-static int open_fd(struct vfio_device *d, const char *token, struct verr *reterr)
+static void *open_thread(void *arg)
 {
-	char path[128], name[BDF_STR_MAX + 64];
-	bool has_token = token && token[0];
+	struct vfio_device *d = arg;
 
-	snprintf(name, sizeof(name), "%s%s%s", d->name, has_token ? " vf_token=" : "",
-		 has_token ? token : "");
-	d->fd = sys_ioctl(d->group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
-	if (d->fd < 0)
-		return explain_get_fd(d, has_token, d->fd, reterr);
-
-	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", d->name);
-	if (sys_read_text(path, d->reset_method, sizeof(d->reset_method)) < 0)
-		d->reset_method[0] = '\0'; /* before Linux 5.15, or no method */
-	return query_device(d, reterr);
+	d->fd = sys_ioctl(d->group->fd, VFIO_GROUP_GET_DEVICE_FD, d->opening);
+	return NULL;
 }
 
-int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const char *token,
-			   struct vfio_device **ret, struct verr *reterr)
+/* A thread of ours with no signals: those are the others'. */
+static int thread_start(pthread_t *ret, void *(*run)(void *), void *arg)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(ret, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -r;
+}
+
+static void open_wait(struct vfio_device *d)
+{
+	if (d->threaded)
+		pthread_join(d->thread, NULL);
+	d->threaded = false;
+}
+
+int vfio_device_begin(struct vfio_container *c, const struct bdf *at, const char *token, bool aside,
+		      struct vfio_device **ret, struct verr *reterr)
 {
 	struct vfio_device *d = calloc(1, sizeof(*d));
 	unsigned int group;
@@ -192,6 +202,9 @@ int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const
 	d->fd = -1;
 	d->at = *at;
 	bdf_str(at, d->name);
+	d->token = token && token[0];
+	snprintf(d->opening, sizeof(d->opening), "%s%s%s", d->name, d->token ? " vf_token=" : "",
+		 d->token ? token : "");
 
 	int r = vfio_group_of(at, &group, reterr);
 
@@ -200,8 +213,42 @@ int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const
 		if (r < 0)
 			verr_prefix(reterr, r, "%s", d->name);
 	}
-	if (r == 0)
-		r = open_fd(d, token, reterr);
+	if (r < 0) {
+		vfio_device_close(d);
+		return r;
+	}
+	/* Without a thread it is opened when it is wanted. */
+	d->threaded = aside && thread_start(&d->thread, open_thread, d) == 0;
+	*ret = d;
+	return 0;
+}
+
+int vfio_device_finish(struct vfio_device *d, struct verr *reterr)
+{
+	char path[128];
+
+	if (d->threaded)
+		open_wait(d);
+	else
+		open_thread(d);
+	if (d->fd < 0)
+		return explain_get_fd(d, d->token, d->fd, reterr);
+
+	hostpci_path(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", d->name);
+	if (sys_read_text(path, d->reset_method, sizeof(d->reset_method)) < 0)
+		d->reset_method[0] = '\0'; /* before Linux 5.15, or no method */
+	return query_device(d, reterr);
+}
+
+int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
+		     struct verr *reterr)
+{
+	struct vfio_device *d;
+
+	int r = vfio_device_begin(c, at, NULL, false, &d, reterr);
+	if (r < 0)
+		return r;
+	r = vfio_device_finish(d, reterr);
 	if (r < 0) {
 		vfio_device_close(d);
 		return r;
@@ -221,15 +268,10 @@ static void *close_thread(void *arg)
 
 void vfio_device_close_aside(int fd)
 {
-	sigset_t all, old;
 	pthread_t thread;
 
 	__atomic_add_fetch(&closing, 1, __ATOMIC_RELAXED);
-	sigfillset(&all); /* signals are the others' */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&thread, NULL, close_thread, (void *)(intptr_t)fd);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
+	if (thread_start(&thread, close_thread, (void *)(intptr_t)fd) == 0)
 		pthread_detach(thread);
 	else
 		close_thread((void *)(intptr_t)fd);
@@ -252,6 +294,7 @@ void vfio_device_close(struct vfio_device *d)
 {
 	if (!d)
 		return;
+	open_wait(d);
 	sys_close_fd(&d->fd);
 	vfio_group_put(d->group);
 	free(d);

@@ -5,6 +5,7 @@
 // Under the machine lock. Config and BAR accesses may be called from vCPU threads (holding it).
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -60,18 +61,25 @@ struct vfio_device {
 	bool fresh;
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
 	bool vanished;		   /* the user's finding; decides how it is closed */
+
+	/* Until it is open. */
+	char opening[BDF_STR_MAX + 64]; /* what the kernel opens by */
+	bool token;			/* ... has a VF token in it */
+	bool threaded;			/* `thread` is at it */
+	pthread_t thread;
 };
 
-/* Attaches the function's group to `c`, opens the device, reads all info. `token` is the UUID that
- * VFIO demands for a function of an SR-IOV family which it has several of; "" or NULL: none. */
-int vfio_device_open_token(struct vfio_container *c, const struct bdf *at, const char *token,
-			   struct vfio_device **ret, struct verr *reterr);
-static inline int vfio_device_open(struct vfio_container *c, const struct bdf *at,
-				   struct vfio_device **ret, struct verr *reterr)
-{
-	return vfio_device_open_token(c, at, NULL, ret, reterr);
-}
-/* Closes the fd and drops the group. NULL allowed. */
+/* Opening one, in two steps, as the kernel resets it meanwhile: 100 ms and more. The first attaches
+ * its group to `c` and, if `aside`, has a thread open it; the second waits for that, or opens it,
+ * and reads all info. `token` is the UUID that VFIO demands for a function of an SR-IOV family
+ * which it has several of; "" or NULL: none. After a failure of the second it is to be closed. */
+int vfio_device_begin(struct vfio_container *c, const struct bdf *at, const char *token, bool aside,
+		      struct vfio_device **ret, struct verr *reterr);
+int vfio_device_finish(struct vfio_device *d, struct verr *reterr);
+/* Both. */
+int vfio_device_open(struct vfio_container *c, const struct bdf *at, struct vfio_device **ret,
+		     struct verr *reterr);
+/* Closes the fd and drops the group, once a thread that opens it has ended. NULL allowed. */
 void vfio_device_close(struct vfio_device *d);
 /* The kernel resets what it closes, and takes seconds to give up where nothing answers; it keeps
  * group and KVM waiting meanwhile. So a vanished device's fd is taken out first and, when all else

@@ -302,6 +302,17 @@ static int name_host(const struct passthru *p, int r, struct verr *reterr)
 	return r;
 }
 
+static void passthru_begin(struct dev *d)
+{
+	struct passthru *p = container_of(d, struct passthru, pd.dev);
+	const struct passthru_config *cfg = d->cfg;
+	struct verr err = { 0 };
+
+	p->seat.vf_token = cfg->vf_token;
+	if (vfio_seat_begin(&p->seat, d->plat, &cfg->host, true, &err) < 0)
+		log_debug("%s", err.msg);
+}
+
 static int passthru_realize(struct dev *d, struct verr *reterr)
 {
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
@@ -314,6 +325,7 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 	if (r == 0)
 		r = vfio_seat_take(&p->seat, d->plat, &cfg->host, reterr);
 	if (r < 0) {
+		vfio_seat_leave(&p->seat);
 		pcidev_fini(&p->pd);
 		return name_host(p, r, reterr);
 	}
@@ -423,10 +435,14 @@ static struct dev *passthru_alloc(void)
 
 static void passthru_free(struct dev *d)
 {
-	free(container_of(d, struct passthru, pd.dev));
+	struct passthru *p = container_of(d, struct passthru, pd.dev);
+
+	vfio_seat_leave(&p->seat); /* begun, not realized */
+	free(p);
 }
 
 static const struct dev_ops passthru_dev_ops = {
+	.begin = passthru_begin,
 	.realize = passthru_realize,
 	.unrealize = passthru_unrealize,
 	.reset = passthru_reset,

@@ -75,8 +75,8 @@ static struct vfio_space *space_join(struct vfio_seat *s, struct gmem *ram, unsi
 	return NULL;
 }
 
-int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
-		   struct verr *reterr)
+int vfio_seat_begin(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
+		    bool aside, struct verr *reterr)
 {
 	struct vfio_space *fresh = NULL;
 	unsigned int group;
@@ -98,9 +98,23 @@ int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struc
 		}
 	}
 	s->space->devices++;
-	r = vfio_device_open_token(s->space->c, at, s->vf_token, &s->vd, reterr);
+	r = vfio_device_begin(s->space->c, at, s->vf_token, aside, &s->vd, reterr);
+	/* The next one finds the space by this. */
 	if (r == 0 && fresh)
 		r = vfio_dma_start(&fresh->dma, fresh->c, plat->ram, reterr);
+	if (r < 0)
+		vfio_seat_leave(s);
+	return r;
+}
+
+int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
+		   struct verr *reterr)
+{
+	int r = s->vd ? 0 : vfio_seat_begin(s, plat, at, false, reterr);
+
+	if (r < 0)
+		return r;
+	r = vfio_device_finish(s->vd, reterr);
 	if (r < 0)
 		vfio_seat_leave(s);
 	return r;

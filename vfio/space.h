@@ -30,8 +30,11 @@ struct vfio_seat {
 	const char *vf_token; /* set before it is taken; borrowed; NULL or "": none */
 };
 
-/* Joins an existing space or makes one: group attached, KVM told of it, device opened, guest
- * memory mirrored. All or nothing. */
+/* Joins an existing space or makes one: group attached, KVM told of it, guest memory mirrored, the
+ * opening of the device begun, if `aside` by a thread. All or nothing. */
+int vfio_seat_begin(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
+		    bool aside, struct verr *reterr);
+/* The same, if it has not begun, and the device is open. All or nothing. */
 int vfio_seat_take(struct vfio_seat *s, const struct platform *plat, const struct bdf *at,
 		   struct verr *reterr);
 /* Closes the device, then unmaps guest memory (last of the space, while its group still holds the

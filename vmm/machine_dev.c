@@ -53,7 +53,17 @@ int machine_own_device(struct machine *m, const struct dev_type *type, const cha
 	return r;
 }
 
-int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
+static bool id_taken(struct machine *m, struct dev *const *v, unsigned int n, const char *id)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (strcmp(v[i]->id, id) == 0)
+			return true;
+	return machine_find_device(m, id) != NULL;
+}
+
+/* v[n] from its argument; not listed yet, nor are the n before it. */
+static int make(struct machine *m, const char *arg, struct dev **v, unsigned int n,
+		struct verr *reterr)
 {
 	struct pcidev_common common;
 	const struct dev_type *type = NULL;
@@ -68,7 +78,7 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 			     "a %s can't be added to a running machine: it sits in no PCI slot",
 			     type->t.name);
 	}
-	if (r == 0 && common.id && machine_find_device(m, common.id)) {
+	if (r == 0 && common.id && id_taken(m, v, n, common.id)) {
 		props_free(&type->t, cfg);
 		r = verr_set(reterr, -EEXIST, "two devices with id \"%s\"", common.id);
 	}
@@ -82,14 +92,41 @@ int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
 		char id[sizeof(d->id)];
 		do
 			snprintf(id, sizeof(id), "%.48s.%u", type->t.name, m->next_id++);
-		while (machine_find_device(m, id));
+		while (id_taken(m, v, n, id));
 		memcpy(d->id, id, sizeof(id));
 	}
 	if (type->pci)
 		container_of(d, struct pcidev, dev)->common = common; /* strings now its own */
 	else
 		props_clear(pcidev_common_props, &common);
-	return adopt(m, d, reterr);
+	v[n] = d;
+	return 0;
+}
+
+int machine_add_devices(struct machine *m, char *const *args, unsigned int n, struct verr *reterr)
+{
+	struct dev **v = calloc(n + 1, sizeof(*v));
+	unsigned int made = 0, done = 0;
+	int r = v ? 0 : verr_set(reterr, -ENOMEM, "out of memory");
+
+	for (; made < n && r == 0; made += r == 0)
+		r = make(m, args[made], v, made, reterr);
+	for (unsigned int i = 0; i < n && n > 1 && r == 0; i++)
+		if (v[i]->type->ops->begin)
+			v[i]->type->ops->begin(v[i]);
+	while (done < made && r == 0)
+		r = adopt(m, v[done++], reterr);
+	while (done < made)
+		dev_free(v[--made]);
+	free(v);
+	return r;
+}
+
+int machine_add_device(struct machine *m, const char *arg, struct verr *reterr)
+{
+	char *args[] = { (char *)arg };
+
+	return machine_add_devices(m, args, 1, reterr);
 }
 
 int machine_add_backend(struct machine *m, enum backend_kind kind, const char *arg,

@@ -321,11 +321,9 @@ static int bring_up(struct machine *m, struct dev *d, struct verr *reterr)
 static int plug_all(struct machine *m, char *const *args, unsigned int n, struct verr *reterr)
 {
 	struct list *mark = m->devs.prev, *at;
-	int r = 0;
 
 	m->plat.hot = true;
-	for (unsigned int i = 0; i < n && r == 0; i++)
-		r = machine_add_device(m, args[i], reterr);
+	int r = machine_add_devices(m, args, n, reterr);
 	m->plat.hot = false;
 	for (at = mark->next; at != &m->devs && r == 0; at = at->next)
 		r = bring_up(m, container_of(at, struct dev, node), reterr);

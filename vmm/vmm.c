@@ -136,8 +136,8 @@ static int add_devices(struct machine *m, const struct vmm_opts *o, struct verr 
 	machine_lock(m);
 	for (unsigned int i = 0; i < o->n_backends && r == 0; i++)
 		r = machine_add_backend(m, o->backends[i].kind, o->backends[i].arg, reterr);
-	for (unsigned int i = 0; i < o->n_devices && r == 0; i++)
-		r = machine_add_device(m, o->devices[i], reterr);
+	if (r == 0)
+		r = machine_add_devices(m, o->devices, o->n_devices, reterr);
 	if (r == 0)
 		r = machine_realize(m, reterr);
 	machine_unlock(m);

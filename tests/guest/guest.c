@@ -71,8 +71,8 @@ static int fill_machine(struct guest *g, const struct guest_setup *s, struct ver
 	machine_lock(g->m);
 	for (unsigned int i = 0; i < GUEST_BACKENDS && s->backend[i].arg && r == 0; i++)
 		r = machine_add_backend(g->m, s->backend[i].kind, s->backend[i].arg, reterr);
-	for (unsigned int i = 0; i < n && r == 0; i++)
-		r = machine_add_device(g->m, args[i], reterr);
+	if (r == 0)
+		r = machine_add_devices(g->m, args, n, reterr);
 	if (r == 0)
 		r = machine_realize(g->m, reterr);
 	machine_unlock(g->m);
