@@ -7,6 +7,8 @@
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
+# shellcheck source=tests/lab/life.sh
+. "$HERE/life.sh"
 
 field()
 {
@@ -34,18 +36,6 @@ vmm()
 		--memory 256 --cmdline "$GUEST_WORDS guest.phase=$phase guest.rounds=$ROUNDS" \
 		--disk "path=$WORK/disk.img,serial=LAB-DISK,num-queues=2" "$@" \
 		</dev/null >"$WORK/log.txt" 2>&1
-}
-
-# say COMMAND: to the control socket; its answer.
-say()
-{
-	python3 - "$WORK/control" "$1" <<'END'
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(sys.argv[2].encode() + b"\n")
-print(s.makefile().readline().strip())
-END
 }
 
 # Whether another process may have it: a plan opens the disk, too.
@@ -92,10 +82,9 @@ if in_lab; then
 	check "killed; what was flushed is in the file" equal "$(file_sum 6)" "$(field flushed)"
 
 	fresh
-	(vmm resize --control "$WORK/control") &
+	(vmm resize --control "$CONTROL") &
 	check "a guest waits" until_true 120 said disk
-	check "its disk grows" contains "$(say \
-		'{"execute":"block_resize","arguments":{"id":"disk0","size":134217728}}')" '"return"'
+	check "its disk grows" quiet control block_resize '{"id":"disk0","size":134217728}'
 	wait
 	check "and the guest saw it" said "resized to 262144"
 	finish

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A stock guest with a virtio disk, network card, console port, socket, random source and balloon
 # together, and an assigned NIC: all at once, their drivers unbound and bound, a reboot while all are
-# at work, and the disk's file after power-off.
+# at work, and the disk's file after power-off. The balloon is refused what the NIC's DMA pins.
 # LAB_TEST_ROUNDS: how often drivers are unbound (default 5).
 
 # shellcheck source=tests/lab/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"
+# shellcheck source=tests/lab/life.sh
+. "$HERE/life.sh"
 
 field()
 {
@@ -28,11 +30,12 @@ if in_lab; then
 	ip link set tap0 up
 	python3 "$HERE/echo_peer.py" 192.168.77.1 "$WORK/port" &
 	peer=$!
+	(until_true 200 said "first: random" && control balloon '{"size":"128M"}') >"$WORK/balloon.txt" 2>&1 &
 	check "NIC given to vfio-pci" quiet "$VV_BUILD/tools/vfio-bind" "$LAB_NIC"
 	"$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/virtio.cpio" \
 		--memory 256 --cpus 2 --cmdline "$GUEST_WORDS guest.rounds=$ROUNDS" \
 		--disk "path=$WORK/disk.img,num-queues=2" --net tap=tap0 --rng --vsock cid=3 \
-		--balloon \
+		--balloon --control "$CONTROL" \
 		--chardev "socket,id=port,path=$WORK/port" \
 		--device virtio-console,ports=echo:port --assign "$LAB_NIC" \
 		</dev/null 2>&1 | sed -u 's|\r||' | tee "$WORK/log.txt"
@@ -44,6 +47,7 @@ if in_lab; then
 		check "$when: random source" said "$when: random"
 		check "$when: assigned NIC" said "$when: assigned NIC 20 pings"
 	done
+	check "the balloon is refused memory" contains "$(<"$WORK/balloon.txt")" '"error".*pin'
 	for driver in virtio_balloon virtio_blk virtio_net virtio_console vmw_vsock_virtio_transport; do
 		check "$driver unbound and bound $ROUNDS times" said "$driver bound again $ROUNDS times"
 	done
