@@ -14,7 +14,7 @@ export LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=900
 case ${1:?usage: virtio.sh --list | JOB} in
 rebind-disk) exec "$src/tests/lab/test_vmm_disk.sh" ;;
 rebind-all) exec "$src/tests/lab/test_vmm_virtio.sh" ;;
-rebind-vsock) exec "$src/tests/lab/vmm_vsock.sh" ;;
+rebind-vsock) exec "$src/tests/lab/test_vmm_vsock.sh" ;;
 network-2g) LAB_TEST_MIB=2048 LAB_TEST_TIMEOUT=3000 exec "$src/tests/lab/test_vmm_vnet.sh" ;;
 *) echo "virtio.sh: no job '$1'" >&2; exit 1 ;;
 esac

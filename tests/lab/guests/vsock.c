@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // In a guest with virtio-vsock: "vsock-peer serve PORT" echoes one connection of the host's, "talk
 // PORT BYTES" has the host echo and compares, "hold PORT" keeps a connection until it ends.
-// tests/lab/vmm_vsock.sh builds it.
+// tests/lab/test_vmm_vsock.sh builds it.
 
 #include <errno.h>
 #include <poll.h>

@@ -14,8 +14,8 @@ run()
 
 	python3 "$HERE/vsock_peer.py" "$name" "$where" "$ROUNDS" "$BYTES" >"$WORK/$name.host" 2>&1 &
 	peer=$!
-	timeout $((100 + 12 * ROUNDS)) "$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" --initrd "$WORK/vsock.cpio" --memory 256 \
-		--vsock "$props" --trace virtio_kick \
+	timeout $((60 + 12 * ROUNDS)) "$VV_BUILD/tools/vfio-vmm" --kernel "$LAB_GUEST_KERNEL" \
+		--initrd "$WORK/vsock.cpio" --memory 256 --vsock "$props" --trace virtio_kick \
 		--cmdline "$GUEST_WORDS guest.rounds=$ROUNDS guest.bytes=$BYTES" \
 		</dev/null 2>&1 | stdbuf -oL tr -d '\r' | tee "$WORK/$name.txt"
 	check "$name: powers off" equal "${PIPESTATUS[0]}" 0
