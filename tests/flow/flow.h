@@ -83,19 +83,31 @@ static inline void flow_enable(void)
 #f, f, flow_setup, flow_teardown, NULL                                             \
 	}
 
-/* For fault sweeps: one device (opaque: as after --device) added to a bare machine, no more. */
-static inline int guest_seat(void *opaque, struct verr *err)
+/* For fault sweeps: the back ends and devices of `parts` added to a bare machine, no more. */
+static inline int guest_seat_parts(const struct guest_setup *parts, struct verr *err)
 {
 	const struct guest_setup bare = { .accel = "none" };
 	struct guest one;
 	if (guest_open(&one, &bare, err) < 0)
 		guest_close(&one);
-	int r = -EIO;
+	int r = one.m ? 0 : -EIO;
 	if (one.m) {
 		machine_lock(one.m);
-		r = machine_add_device(one.m, opaque, err);
+		for (unsigned int i = 0; parts->backend[i].arg && r == 0; i++)
+			r = machine_add_backend(one.m, parts->backend[i].kind,
+						parts->backend[i].arg, err);
+		for (unsigned int i = 0; parts->device[i] && r == 0; i++)
+			r = machine_add_device(one.m, parts->device[i], err);
 		machine_unlock(one.m);
 	}
 	guest_close(&one);
 	return r;
+}
+
+/* The same with one device; opaque: as after --device. */
+static inline int guest_seat(void *opaque, struct verr *err)
+{
+	const struct guest_setup parts = { .device = { opaque } };
+
+	return guest_seat_parts(&parts, err);
 }

@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A network card in a machine on the fake kernel: frames cost no exit, it comes and goes while the
 // guest runs, nothing is left of it wherever its set-up fails.
-#include <errno.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include "flow.h"
 #include "tests/fake/fake_tap.h"
-#include "tests/guest/vdrv.h"
+#include "virtio.h"
 
-#define SLOT "pcie-root-port,id=slot"
-#define CARD "virtio-net,id=card,netdev=n0,iothreads=2"
-#define NET  "tap,id=n0,ifname=tap0,queues=2"
-
-static struct vdrv v;
-
-static int net_teardown(void **state)
-{
-	guest_close(&g);
-	return flow_teardown(state);
-}
+#define NET "tap,id=n0,ifname=tap0,queues=2"
 
 /* A frame out, a frame in. */
 static void frames(void)
@@ -50,45 +37,27 @@ static void frames(void)
 	assert_int_equal(len, 100);
 }
 
+static const struct flow_virtio card = {
+	.parts = { .device = { "virtio-net,id=dut,netdev=n0,iothreads=2" },
+		   .backend = { { BACKEND_NET, NET } } },
+	.last = "n0",
+	.id = VIRTIO_ID_NET,
+	.n_queues = 5,
+	.n_base = 2,
+	.features = UINT64_MAX,
+	.io = frames,
+};
+
 static void test_frames_cost_no_exit(void **state)
 {
-	const struct guest_setup s = { .device = { CARD }, .backend = { { BACKEND_NET, NET } } };
-
 	(void)state;
-	guest_start(&g, &s);
-	vdrv_open(&v, &g, VIRTIO_ID_NET, 0, 0);
-	vdrv_start(&v, UINT64_MAX, 5, 64, true);
-	frames();
-	unsigned int exits = fake_kvm_exits();
-	for (unsigned int i = 0; i < 100; i++)
-		frames();
-	assert_int_equal(fake_kvm_exits(), exits);
-	assert_int_equal(guest_reset(&g, NULL), 0);
-	vdrv_open(&v, &g, VIRTIO_ID_NET, 0, 0);
-	vdrv_start(&v, 0, 2, 64, true);
-	frames();
+	flow_virtio_no_exit(&card);
 }
 
 static void test_it_comes_and_goes_while_the_guest_runs(void **state)
 {
-	const struct guest_setup s = { .device = { SLOT } };
-	struct verr err = { 0 };
-
 	(void)state;
-	guest_start(&g, &s);
-	machine_lock(g.m);
-	for (unsigned int i = 0; i < 3; i++) {
-		assert_int_equal(machine_plug(g.m, CARD, &err), -ENOENT);
-		memset(&err, 0, sizeof(err));
-		assert_int_equal(machine_add_backend(g.m, BACKEND_NET, NET, &err), 0);
-		assert_int_equal(machine_plug(g.m, CARD, &err), 0);
-		assert_int_equal(backend_del(&g.m->backends, "n0", &err), -EBUSY);
-		memset(&err, 0, sizeof(err));
-		assert_int_equal(machine_unplug(g.m, "card", true, &err), 0);
-		assert_null(machine_find_device(g.m, "card"));
-		assert_int_equal(backend_del(&g.m->backends, "n0", &err), 0);
-	}
-	machine_unlock(g.m);
+	flow_virtio_plug(&card);
 }
 
 static void test_properties_that_do_not_fit_are_explained(void **state)
@@ -120,44 +89,19 @@ static void test_properties_that_do_not_fit_are_explained(void **state)
 	}
 }
 
-static int seat(void *opaque, struct verr *err)
-{
-	const struct guest_setup bare = { .accel = "none" };
-	struct guest one;
-	int r = -EIO;
-
-	(void)opaque;
-	if (guest_open(&one, &bare, err) < 0)
-		guest_close(&one);
-	if (one.m) {
-		machine_lock(one.m);
-		r = machine_add_backend(one.m, BACKEND_NET, NET, err);
-		if (r == 0)
-			r = machine_add_device(one.m, CARD ",bus=pci.0", err);
-		machine_unlock(one.m);
-	}
-	guest_close(&one);
-	return r;
-}
-
 static void test_every_failure_of_its_set_up_is_undone_and_named(void **state)
 {
-	const struct fake_sweep s = { .name = "virtio-net", .run = seat };
-	struct fake_sweep_stats st;
-
 	(void)state;
-	assert_int_equal(fault_sweep(&s, &st), 0);
-	assert_true(st.failed > 8);
+	flow_virtio_sweep(&card);
 }
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, flow_setup, net_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_frames_cost_no_exit),
-		TEST(test_it_comes_and_goes_while_the_guest_runs),
-		TEST(test_properties_that_do_not_fit_are_explained),
-		TEST(test_every_failure_of_its_set_up_is_undone_and_named),
+		FLOW_TEST(test_frames_cost_no_exit),
+		FLOW_TEST(test_it_comes_and_goes_while_the_guest_runs),
+		FLOW_TEST(test_properties_that_do_not_fit_are_explained),
+		FLOW_TEST(test_every_failure_of_its_set_up_is_undone_and_named),
 	};
 
 	sys = &sys_fake;

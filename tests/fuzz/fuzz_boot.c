@@ -13,9 +13,8 @@
 
 #include "core/accel.h"
 #include "tests/fake/boot_fixture.h"
+#include "tests/fuzz/fuzz.h"
 #include "vmm/boot/boot.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void must(bool ok)
 {

@@ -10,11 +10,10 @@
 #include <linux/vfio.h>
 
 #include "core/sys.h"
+#include "tests/fuzz/fuzz.h"
 #include "vfio/container.h"
 #include "vfio/device.h"
 #include "vfio/infocap.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t *answer;
 static size_t answer_len;

@@ -13,17 +13,10 @@
 #include "core/bytes.h"
 #include "pci/msix.h"
 #include "pci/pcicfg.h"
+#include "tests/fuzz/fuzz.h"
 
 #define STEP	12
 #define MAX_VEC 256
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 struct sink {
 	bool in_batch, on;

@@ -9,8 +9,6 @@
 
 #define STEP 8
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Capabilities start at 0x34 and 0x40: what is in front of them is the host's to know. */
 static size_t lie(const uint8_t *data, size_t size)
 {

@@ -15,17 +15,10 @@
 #include "pci/hostbridge.h"
 #include "pci/pcieport.h"
 #include "tests/fake/rec_platform.h"
+#include "tests/fuzz/fuzz.h"
 
 #define STEP 12
 #define ECAM UINT64_C(0xe0000000)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 /* ---- the function ---------------------------------------------------------------------------- */
 

@@ -8,8 +8,6 @@
 
 #define STEP 12
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const struct {
 	const struct fake_devdesc *desc;
 	const char *props;

@@ -18,6 +18,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/sys.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/guest/guest.h"
 #include "vmm/virtio/virtio.h"
 #include "vmm/virtio/virtio_pci.h"
@@ -29,14 +30,6 @@
 #define SEGS	24
 #define ARENA	UINT64_C(0x100000) /* where the fuzzer's rings and tables are */
 #define ARENA_N 0x10000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 struct held {
 	struct vq_elem e;

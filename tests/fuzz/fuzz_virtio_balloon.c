@@ -7,18 +7,14 @@
 // frame (4).
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <linux/virtio_balloon.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_ring.h>
 
 #include "core/bytes.h"
-#include "core/log.h"
-#include "tests/guest/vdrv.h"
+#include "tests/fuzz/virtiofuzz.h"
 #include "vmm/virtio/virtio_balloon.h"
 
 #define STEP   8
@@ -29,20 +25,6 @@
 #define BUF    UINT64_C(0x200000)
 #define MARK   0x77
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #c);                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static struct guest g;
-static struct vdrv v;
-static struct dev *dev;
-static uint64_t ram;
 static uint8_t *area;
 static uint64_t named; /* pages that may be gone, as a mask */
 static bool pinned;
@@ -66,27 +48,16 @@ static void make(void)
 {
 	const struct guest_setup s = {
 		.accel = "none",
-		.device = { "virtio-balloon,id=b,free-page-reporting=on,packed=on,in_order=on" },
+		.device = { "virtio-balloon,id=dut,free-page-reporting=on,packed=on,in_order=on" },
 	};
 
-	CHECK(log_configure("err", NULL) == 0);
-	guest_start(&g, &s);
-	dev = machine_find_device(g.m, "b");
-	vdrv_open(&v, &g, VIRTIO_ID_BALLOON, 0, 0);
-	ram = v.ram_next;
+	vf_open(&s, VIRTIO_ID_BALLOON);
 	area = vdrv_ptr(&v, AREA, (uint64_t)PAGES * PAGE);
 }
 
 static void start(uint8_t features)
 {
-	uint64_t want = UINT64_C(0xff);
-
-	want |= features & 1 ? BIT64(VIRTIO_F_RING_PACKED) : 0;
-	want |= features & 2 ? BIT64(VIRTIO_RING_F_INDIRECT_DESC) : 0;
-	want |= features & 4 ? BIT64(VIRTIO_F_IN_ORDER) : 0;
-	want |= features & 8 ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0;
-	v.ram_next = ram;
-	vdrv_start(&v, want, QUEUES, 16, false);
+	vf_start(UINT64_C(0xff) | vf_rings(features), QUEUES);
 }
 
 static void set_pinned(bool on)
@@ -156,8 +127,7 @@ static bool frames(const uint8_t *p)
 		if (q == 0)
 			name(f);
 	}
-	return sent(q, s, s[1].len ? 2 : 1, 0,
-		    (p[3] & 0x40) && (v.features & BIT64(VIRTIO_RING_F_INDIRECT_DESC)));
+	return sent(q, s, s[1].len ? 2 : 1, 0, vf_indirect(p[3] & 0x40));
 }
 
 static bool report(const uint8_t *p)

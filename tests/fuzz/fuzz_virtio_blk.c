@@ -18,13 +18,10 @@
 #include <unistd.h>
 
 #include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_ring.h>
 
 #include "core/bytes.h"
-#include "core/log.h"
-#include "tests/guest/vdrv.h"
+#include "tests/fuzz/virtiofuzz.h"
 
 #define STEP	16
 #define SIZE	65536u
@@ -32,54 +29,33 @@
 #define AREA	65536u
 #define CANARY	0x5a
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #c);                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static struct guest g;
-static struct vdrv v;
-static struct dev *dev;
 static int file = -1;
 static uint8_t model[SIZE];
-static uint64_t out_gpa, in_gpa, ram;
+static uint64_t out_gpa, in_gpa;
 static uint8_t *out, *in;
 
 static void make(void)
 {
 	char arg[64];
 
-	CHECK(log_configure("err", NULL) == 0);
 	file = memfd_create("disk", MFD_CLOEXEC);
 	CHECK(file >= 0 && ftruncate(file, SIZE) == 0);
 	snprintf(arg, sizeof(arg), "file,id=d,path=/proc/self/fd/%d", file);
 	const struct guest_setup s = {
 		.accel = "none",
-		.device = { "virtio-blk,drive=d,id=blk,packed=on,in_order=on" },
+		.device = { "virtio-blk,drive=d,id=dut,packed=on,in_order=on" },
 		.backend = { { BACKEND_BLOCK, arg } }
 	};
-	guest_start(&g, &s);
-	dev = machine_find_device(g.m, "blk");
-	vdrv_open(&v, &g, VIRTIO_ID_BLOCK, 0, 0);
-	ram = v.ram_next;
+	vf_open(&s, VIRTIO_ID_BLOCK);
 }
 
 static void start(uint8_t features)
 {
-	uint64_t want = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
+	uint64_t want = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES) |
+			vf_rings((features & 3u) | (features >> 1 & 12u));
 
-	want |= features & 1 ? BIT64(VIRTIO_F_RING_PACKED) : 0;
-	want |= features & 2 ? BIT64(VIRTIO_RING_F_INDIRECT_DESC) : 0;
 	want |= features & 4 ? BIT64(VIRTIO_BLK_F_FLUSH) : 0;
-	want |= features & 8 ? BIT64(VIRTIO_F_IN_ORDER) : 0;
-	want |= features & 16 ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0;
-	v.ram_next = ram;
-	vdrv_start(&v, want, 1, 16, false);
+	vf_start(want, 1);
 	out_gpa = vdrv_ram(&v, AREA);
 	in_gpa = vdrv_ram(&v, AREA);
 	out = vdrv_ptr(&v, out_gpa, AREA);
@@ -192,14 +168,10 @@ static bool request(const uint8_t *p)
 		*sum += s[i].len;
 	}
 	bad |= out_len < 16 || in_len < 1;
-	bool indirect = (p[2] & 1) && (v.features & BIT64(VIRTIO_RING_F_INDIRECT_DESC));
-	CHECK(vdrv_add(&v.q[0], s, n_out, n_in, indirect, NULL) >= 0);
+	CHECK(vdrv_add(&v.q[0], s, n_out, n_in, vf_indirect(p[2] & 1), NULL) >= 0);
 	vdrv_kick(&v.q[0], (p[2] & 2) != 0);
 	if (p[2] & 4) {
-		machine_lock(g.m);
-		dev_pause(dev);
-		dev_resume(dev);
-		machine_unlock(g.m);
+		vf_pause_resume();
 	}
 	if (bad) {
 		CHECK(vdrv_wait_needs_reset(&v));

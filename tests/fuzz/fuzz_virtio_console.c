@@ -16,36 +16,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_ring.h>
 
 #include "core/bytes.h"
-#include "core/log.h"
-#include "tests/guest/vdrv.h"
+#include "tests/fuzz/virtiofuzz.h"
 
 #define STEP   8
 #define QUEUES 6
 #define SLOTS  16 /* a queue: as many as it has entries, so none is used twice at once */
 #define SLOT   4096u
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #c);                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static struct guest g;
-static struct vdrv v;
-static struct dev *dev;
 static char path[64];
 static int peer = -1;
-static uint64_t ram, slots;
+static uint64_t slots;
 static unsigned int next[QUEUES];
 static uint8_t wrote, heard; /* the last bytes of port 1: it is a running count */
 static bool any;
@@ -54,31 +38,22 @@ static void make(void)
 {
 	char arg[96];
 
-	CHECK(log_configure("err", NULL) == 0);
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(path, sizeof(path), "/tmp/vv-fuzzcon-%d", (int)getpid());
 	snprintf(arg, sizeof(arg), "socket,id=p,path=%s", path);
 	const struct guest_setup s = {
 		.accel = "none",
-		.device = { "virtio-console,id=con,chardev=n,ports=p:p,packed=on,in_order=on" },
+		.device = { "virtio-console,id=dut,chardev=n,ports=p:p,packed=on,in_order=on" },
 		.backend = { { BACKEND_CHAR, "null,id=n" }, { BACKEND_CHAR, arg } },
 	};
-	guest_start(&g, &s);
-	dev = machine_find_device(g.m, "con");
-	vdrv_open(&v, &g, VIRTIO_ID_CONSOLE, 0, 0);
-	ram = v.ram_next;
+	vf_open(&s, VIRTIO_ID_CONSOLE);
 }
 
 static void start(uint8_t features)
 {
 	uint64_t want = features & 1 ? 0 : BIT64(VIRTIO_CONSOLE_F_MULTIPORT);
 
-	want |= features & 2 ? BIT64(VIRTIO_F_RING_PACKED) : 0;
-	want |= features & 4 ? BIT64(VIRTIO_RING_F_INDIRECT_DESC) : 0;
-	want |= features & 8 ? BIT64(VIRTIO_F_IN_ORDER) : 0;
-	want |= features & 16 ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0;
-	v.ram_next = ram;
-	vdrv_start(&v, want, QUEUES, 16, false);
+	vf_start(want | vf_rings(features >> 1), QUEUES);
 	slots = vdrv_ram(&v, (uint64_t)QUEUES * SLOTS * SLOT);
 	memset(next, 0, sizeof(next));
 }
@@ -169,12 +144,11 @@ static void buffer(const uint8_t *p)
 	bool out = (q & 1) != (p[0] >= 0xf8);
 	uint32_t len = 1 + get_le16(p + 2) % (SLOT - 1);
 	uint64_t gpa = slots + (uint64_t)(q * SLOTS + next[q] % SLOTS) * SLOT;
-	bool indirect = (p[7] & 0x80) && (v.features & BIT64(VIRTIO_RING_F_INDIRECT_DESC));
 
 	cut = MIN(cut, len - 1);
 	const struct vdrv_seg s[2] = { { gpa, cut ? cut : len }, { gpa + cut, len - cut } };
 	unsigned int n = cut ? 2 : 1;
-	if (vdrv_add(&v.q[q], s, out ? n : 0, out ? 0 : n, indirect,
+	if (vdrv_add(&v.q[q], s, out ? n : 0, out ? 0 : n, vf_indirect(p[7] & 0x80),
 		     (void *)(uintptr_t)(out ? 1 : 1 + len)) < 0)
 		return;
 	next[q]++;
@@ -192,14 +166,6 @@ static void reap(void)
 		while (vdrv_reap(&v.q[q], &cookie, &len))
 			CHECK(len < (uintptr_t)cookie); /* none in what it reads */
 	}
-}
-
-static void pause_resume(void)
-{
-	machine_lock(g.m);
-	dev_pause(dev);
-	dev_resume(dev);
-	machine_unlock(g.m);
 }
 
 static void again(uint8_t features)
@@ -225,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			peer_step(p);
 			break;
 		case 1:
-			pause_resume();
+			vf_pause_resume();
 			break;
 		case 2:
 			if (p[1] > 0xc0)

@@ -10,21 +10,17 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
-#include <linux/virtio_ring.h>
 
 #include "core/bytes.h"
-#include "core/log.h"
 #include "tests/fake/fake_sys.h"
 #include "tests/fake/fake_tap.h"
-#include "tests/guest/vdrv.h"
+#include "tests/fuzz/virtiofuzz.h"
 
 #define STEP	8
 #define HDR	12u
@@ -33,20 +29,7 @@
 #define RING	16
 #define PATIENT 5000
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #c);                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static struct guest g;
-static struct vdrv v;
-static struct dev *dev;
-static uint64_t out_gpa, in_gpa, ram;
+static uint64_t out_gpa, in_gpa;
 static uint8_t *out, *in;
 static uint32_t in_used; /* bytes of `in` given to posted buffers */
 static unsigned int posted;
@@ -61,37 +44,29 @@ static int wire(void)
 
 static void make(void)
 {
-	CHECK(log_configure("err", NULL) == 0);
 	sys = &sys_fake;
 	fake_reset();
 	const struct guest_setup s = {
 		.accel = "none",
-		.device = { "virtio-net,netdev=n,id=net,packed=on,in_order=on" },
+		.device = { "virtio-net,netdev=n,id=dut,packed=on,in_order=on" },
 		.backend = { { BACKEND_NET, "tap,id=n,ifname=tap0" } }
 	};
-	guest_start(&g, &s);
-	dev = machine_find_device(g.m, "net");
-	vdrv_open(&v, &g, VIRTIO_ID_NET, 0, 0);
-	ram = v.ram_next;
+	vf_open(&s, VIRTIO_ID_NET);
 }
 
 static void start(uint8_t features)
 {
 	static uint8_t rest[70000];
 	uint64_t want = BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) |
-			BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
+			BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+			vf_rings((features & 3u) | (features >> 1 & 12u));
 
-	want |= features & 1 ? BIT64(VIRTIO_F_RING_PACKED) : 0;
-	want |= features & 2 ? BIT64(VIRTIO_RING_F_INDIRECT_DESC) : 0;
 	want |= features & 4 ? BIT64(VIRTIO_NET_F_MRG_RXBUF) : 0;
-	want |= features & 8 ? BIT64(VIRTIO_F_IN_ORDER) : 0;
-	want |= features & 16 ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0;
 	vdrv_set_status(&v, 0);
 	while (read(wire(), rest, sizeof(rest)) >= 0)
 		;
 	fake_log_clear();
-	v.ram_next = ram;
-	vdrv_start(&v, want, 3, RING, false);
+	vf_start(want, 3);
 	out_gpa = vdrv_ram(&v, AREA);
 	in_gpa = vdrv_ram(&v, AREA);
 	out = vdrv_ptr(&v, out_gpa, AREA);
@@ -129,9 +104,7 @@ static void cut(struct segs *c, const uint8_t *p, uint32_t in_at)
 
 static bool add(unsigned int queue, const struct segs *c, const uint8_t *p, void *cookie)
 {
-	bool indirect = (p[2] & 1) && (v.features & BIT64(VIRTIO_RING_F_INDIRECT_DESC));
-
-	if (vdrv_add(&v.q[queue], c->s, c->n_out, c->n_in, indirect, cookie) < 0)
+	if (vdrv_add(&v.q[queue], c->s, c->n_out, c->n_in, vf_indirect(p[2] & 1), cookie) < 0)
 		return false; /* no room */
 	vdrv_kick(&v.q[queue], (p[2] & 2) != 0);
 	return true;
@@ -249,10 +222,7 @@ static bool step(const uint8_t *p)
 	bool fine = steps[p[0] % ARRAY_SIZE(steps)](p);
 
 	if (p[2] & 4) {
-		machine_lock(g.m);
-		dev_pause(dev);
-		dev_resume(dev);
-		machine_unlock(g.m);
+		vf_pause_resume();
 	}
 	reap();
 	return fine;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/bytes.h"
+#include "tests/fuzz/fuzz.h"
 #include "vmm/virtio/vsock_hub.h"
 #include "vmm/virtio/vsock_int.h"
 
@@ -24,16 +25,6 @@
 #define SLOTS 6
 #define FDS   1024
 #define CID   3
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #c);                            \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 /* A host program: its end of a pair of sockets, and counts of what went through. */
 static struct slot {

@@ -17,15 +17,8 @@
 #include "tests/fake/fake_sys.h"
 #include "tests/fake/fake_zoo.h"
 #include "tests/fake/rec_platform.h"
+#include "tests/fuzz/fuzz.h"
 #include "vfio/passthru.h"
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c)) {                                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c);                    \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static struct rec_platform rp;
 static struct pcibus root;
