@@ -75,6 +75,8 @@ static const struct prop passthru_props[] = {
 		   "trap every BAR access (debugging)", ),
 	PROP_NAMED("x-no-resample", struct passthru_config, x_no_resample, PROP_BOOL, "off",
 		   "INTx as on kernels without resampling irqfds (debugging)", ),
+	PROP_NAMED("low-power", struct passthru_config, low_power, PROP_BOOL, "off",
+		   "the host may switch it off while the guest has it in D3hot", ),
 	PROP_NAMED("x-vga", struct passthru_config, x_vga, PROP_BOOL, "off",
 		   "legacy VGA memory and ports go to it", ),
 	PROP(struct passthru_config, quirks, PROP_BOOL, "on",
@@ -146,6 +148,12 @@ static void passthru_bar_enable(struct pcidev *pd, unsigned int bar)
 		passthru_win_enable(pd, bar);
 }
 
+static void cfg_written(struct pcidev *pd, unsigned int off, unsigned int size)
+{
+	passthru_irq_cfg_written(pd, off, size);
+	passthru_power_written(passthru_of(pd));
+}
+
 static const struct pcidev_ops passthru_pci_ops = {
 	.bar_read = passthru_bar_read,
 	.bar_write = passthru_bar_write,
@@ -155,7 +163,7 @@ static const struct pcidev_ops passthru_pci_ops = {
 	.vga_write = passthru_vga_write,
 	.vga_enable = passthru_vga_enable,
 	.cfg_write_hook = passthru_cfg_hook,
-	.cfg_written = passthru_irq_cfg_written,
+	.cfg_written = cfg_written,
 	.hw = &passthru_cfg_hw,
 	.irq_mode = passthru_irq_mode,
 	.irq_vector = passthru_irq_vector,
@@ -256,6 +264,8 @@ static int realize_guest_view(struct passthru *p, struct verr *reterr)
 		r = passthru_vga_build(p, reterr);
 	if (r == 0)
 		r = passthru_cfg_build(p, reterr);
+	if (r == 0)
+		r = passthru_power_build(p, reterr);
 	if (r == 0)
 		r = quirks_realize(p, reterr);
 	if (r == 0)

@@ -3,7 +3,7 @@
 // passthru_cfg.c (what the guest sees of config space), passthru_bar.c (which parts of BARs map
 // directly), passthru_msix.c (where the MSI-X table is found), passthru_win.c (mapping BARs),
 // passthru_irq.c (interrupt modes, MSI, MSI-X), passthru_intx.c (the pin), passthru_vga.c (legacy
-// VGA), passthru_reset.c and passthru_life.c (leaving and losing it).
+// VGA), passthru_power.c (low power), passthru_reset.c and passthru_life.c (leaving and losing it).
 #pragma once
 
 #include <stdbool.h>
@@ -41,7 +41,7 @@ struct passthru_config {
 	char *romfile;
 	struct bar_wish bar[6];
 	int msix_to; /* enum msix_to */
-	bool x_no_mmap, x_no_resample, x_vga;
+	bool x_no_mmap, x_no_resample, x_vga, low_power;
 	bool quirks;
 	uint8_t clique;	   /* x-nv-gpudirect-clique plus one; 0: none */
 	char vf_token[37]; /* UUID; "": none */
@@ -126,6 +126,7 @@ struct passthru {
 	unsigned int missed;	     /* looks in a row that did not find it */
 	bool lost;		     /* it can't be used any more, which was reported */
 	bool asked;		     /* the host's request was reported */
+	bool asleep;		     /* the host may have switched it off: low-power=on */
 	bool mending;		     /* the guest was asked to let go of it for a reset */
 	struct loop_timer mend_late; /* ... and does not */
 	unsigned int mended;	     /* resets after an error, ... */
@@ -168,6 +169,15 @@ void passthru_vga_describe(struct passthru *p, FILE *out);
 uint64_t passthru_vga_read(struct pcidev *pd, uint32_t addr, unsigned int size);
 void passthru_vga_write(struct pcidev *pd, uint32_t addr, uint64_t val, unsigned int size);
 void passthru_vga_enable(struct pcidev *pd);
+
+/* --- passthru_power.c: nothing without low-power=on --- */
+/* -ENODEV (no such capability), -ENOTTY and others (the kernel does not offer it). pd->cfg is
+ * built. */
+int passthru_power_build(struct passthru *p, struct verr *reterr);
+/* The guest's write at [off, off+size) is about to be done; is done. */
+void passthru_power_write(struct passthru *p, unsigned int off, unsigned int size);
+void passthru_power_written(struct passthru *p);
+void passthru_power_wake(struct passthru *p); /* idempotent */
 
 /* --- passthru_ids.c --- */
 /* Property parsers: a struct passthru_id, the same, char[37], a struct bar_wish. */

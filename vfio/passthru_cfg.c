@@ -485,6 +485,7 @@ bool passthru_cfg_hook(struct pcidev *pd, unsigned int off, uint32_t *val, unsig
 	uint16_t af = pcicap_find(&pd->cfg, PCI_CAP_ID_AF);
 	bool flr = false;
 
+	passthru_power_write(passthru_of(pd), off, size);
 	if (pd->exp_off &&
 	    (pcicfg_get(&pd->cfg, pd->exp_off + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR))
 		flr = writes_bit(off, *val, size, pd->exp_off + PCI_EXP_DEVCTL + 1,

@@ -174,7 +174,8 @@ static void watch(struct loop_timer *t)
 
 	if (p->lost)
 		return;
-	p->missed = vfio_device_alive(p->vd) ? 0 : p->missed + 1;
+	/* A look would wake it. */
+	p->missed = p->asleep || vfio_device_alive(p->vd) ? 0 : p->missed + 1;
 	if (p->missed == WATCH_MISSES)
 		passthru_lose(p, true, "the device is gone from the host");
 	else

@@ -20,6 +20,7 @@
  * stop decoding, as the kernel takes their mappings away with that. */
 void passthru_quiesce(struct passthru *p)
 {
+	passthru_power_wake(p);
 	uint32_t command = vfio_cfg_read(p->vd, PCI_COMMAND, 2);
 
 	passthru_command(p, command & ~(uint32_t)PCI_COMMAND_MASTER);

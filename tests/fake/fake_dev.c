@@ -247,7 +247,7 @@ bool fk_dev_mem_enabled(const struct fake_dev *d)
 {
 	/* A VF has no COMMAND.Memory of its own: its BARs always decode. */
 	bool mse = (d->desc->flags & FAKE_DEV_VF) || (d->cfg[PCI_COMMAND] & PCI_COMMAND_MEMORY);
-	return !d->removed && d->power == 0 && mse;
+	return !d->removed && !d->asleep && d->power == 0 && mse;
 }
 
 static void vanish(struct fk_map *m, void *why)

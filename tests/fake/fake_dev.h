@@ -171,6 +171,7 @@ void fake_dev_rom(struct fake_dev *d, const uint8_t *bytes);
 unsigned int fake_dev_rom_reads(const struct fake_dev *d); /* preads of it */
 
 bool fake_dev_is_open(const struct fake_dev *d);
+bool fake_dev_is_asleep(const struct fake_dev *d); /* VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY */
 bool fake_dev_bus_master(const struct fake_dev *d);
 bool fake_dev_memory_enabled(const struct fake_dev *d); /* COMMAND.Memory and D0 */
 /* COMMAND.SERR# Enable, as the host's firmware sets it. */

@@ -227,6 +227,11 @@ bool fake_dev_is_open(const struct fake_dev *d)
 	return r;
 }
 
+bool fake_dev_is_asleep(const struct fake_dev *d)
+{
+	return d->asleep;
+}
+
 bool fake_dev_bus_master(const struct fake_dev *d)
 {
 	return d->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER;

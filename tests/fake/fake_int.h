@@ -215,6 +215,7 @@ struct fake_dev {
 	char mark_driver[32], mark_override[64];
 	int numa;
 	bool removed;
+	bool asleep; /* VFIO's user let the host switch it off */
 	bool wedged; /* stuck in D3cold: reads all ones */
 	bool unbind_pending;
 	struct fk_class classes[4];

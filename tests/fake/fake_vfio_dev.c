@@ -19,6 +19,22 @@ static const struct fk_fops dev_fops;
 
 /* --- life --------------------------------------------------------------------------------- */
 
+/* VFIO_DEVICE_FEATURE_LOW_POWER_*, as vfio_pci_core_pm_entry() and _exit() have it; the state is
+ * always lost. */
+static long low_power(struct fake_dev *d, bool entry)
+{
+	bool was = fk_dev_mem_enabled(d);
+	if (entry && d->asleep)
+		return -EINVAL;
+	if (!entry && d->asleep && d->pm) {
+		fk_bar_clear(d);
+		fk_cfg_phys_write(d, d->pm + PCI_PM_CTRL, 2, 0);
+	}
+	d->asleep = entry;
+	fk_dev_decode_changed(d, was, "low power");
+	return 0;
+}
+
 static struct fk_vdev *vdev_new(struct fake_dev *d)
 {
 	struct fk_vdev *v = fk_zalloc(sizeof(*v));
@@ -64,6 +80,8 @@ void fk_vdev_put(struct fk_vdev *v)
 		return;
 	struct fake_dev *d = v->d;
 	fk_irqs_off(v);
+	if (d->asleep)
+		low_power(d, false);
 	fk_cfg_phys_write(d, PCI_COMMAND, 2,
 			  fk_cfg_get(d->cfg, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER);
 	fk_dev_reset(d, "the close");
@@ -369,6 +387,22 @@ static long hot_reset(struct fk_vdev *v, const struct vfio_pci_hot_reset *a)
 	return 0;
 }
 
+static long feature(struct fk_vdev *v, const struct vfio_device_feature *a)
+{
+	const uint32_t ops = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+	const uint32_t probe = VFIO_DEVICE_FEATURE_PROBE;
+	uint32_t id = a->flags & VFIO_DEVICE_FEATURE_MASK;
+	if (a->argsz < sizeof(*a) || (a->flags & ~(VFIO_DEVICE_FEATURE_MASK | ops | probe)) ||
+	    (!(a->flags & probe) && (a->flags & ops) != VFIO_DEVICE_FEATURE_GET &&
+	     (a->flags & ops) != VFIO_DEVICE_FEATURE_SET))
+		return -EINVAL;
+	if (id != VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY && id != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
+		return -ENOTTY;
+	if (a->flags & VFIO_DEVICE_FEATURE_GET)
+		return -EINVAL;
+	return a->flags & probe ? 0 : low_power(v->d, id == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+}
+
 static long dev_ioctl(struct fk_file *f, unsigned long req, void *arg)
 {
 	struct fk_vdev *v = f->obj;
@@ -387,6 +421,8 @@ static long dev_ioctl(struct fk_file *f, unsigned long req, void *arg)
 		return hot_reset_info(v, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:
 		return hot_reset(v, arg);
+	case VFIO_DEVICE_FEATURE:
+		return feature(v, arg);
 	default:
 		return -ENOTTY;
 	}
