@@ -10,7 +10,7 @@ if [ "${1:-}" = --list ]; then
 	printf '%s\n' rebind-disk rebind-all rebind-vsock rebind-console network-2g
 	exit
 fi
-export LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=900
+export LAB_TEST_ROUNDS=50 LAB_TEST_TIMEOUT=600
 case ${1:?usage: virtio.sh --list | JOB} in
 rebind-disk) exec "$src/tests/lab/test_vmm_disk.sh" ;;
 rebind-all) exec "$src/tests/lab/test_vmm_virtio.sh" ;;
