@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,24 @@ static void serve_jobs(struct iothread *t)
 	}
 }
 
+#define ENOUGH 16  /* kicks with one buffer each: so it is one at a time */
+#define RETRY  512 /* that many more, and it is tried again */
+
+void iothread_found(struct iothread *t, unsigned int n)
+{
+	bool batch = t->batch;
+
+	t->singles = n > 1 ? 0 : t->singles + n;
+	if (n > 1 || t->singles >= (batch ? ENOUGH : RETRY))
+		batch = t->may_batch && (n > 1 || !batch);
+	if (batch == t->batch)
+		return;
+	t->batch = batch;
+	t->singles = 0;
+	pthread_setschedparam(pthread_self(), batch ? SCHED_BATCH : SCHED_OTHER,
+			      &(struct sched_param){ 0 });
+}
+
 unsigned int iothread_inflight(const struct iothread *t)
 {
 	return t->inflight;
@@ -311,6 +330,7 @@ static void *thread_main(void *arg)
 	struct iothread *t = arg;
 	int r = open_engine(t);
 
+	t->may_batch = sched_getscheduler(0) == SCHED_OTHER;
 	pthread_mutex_lock(&t->lock);
 	t->start_result = r;
 	t->started = true;

@@ -106,5 +106,10 @@ void iothread_fallocate(struct iothread *t, struct iothread_io *io, int fd, int 
 unsigned int iothread_inflight(const struct iothread *t);
 /* Returns when all of them are done, done() called for each; descriptors and timers wait. */
 void iothread_drain(struct iothread *t);
+/* In the thread: a kick found so many buffers. Where processors are scarce a kick takes the
+ * driver's away, and a driver with many requests gets them served one by one. So it is tried now
+ * and then not to (SCHED_BATCH), and kept so while several come at a time; where it is one all the
+ * same, the driver waits for it, and it is served at once. */
+void iothread_found(struct iothread *t, unsigned int n);
 
 VV_END_DECLS

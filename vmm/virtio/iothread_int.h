@@ -53,6 +53,8 @@ struct iothread {
 	struct list jobs;	     /* struct iothread_job */
 	struct iothread_fd *current; /* whose ready() runs; NULL once it was deleted there */
 	unsigned int n_fds, inflight;
+	bool may_batch, batch; /* nobody chose another policy; SCHED_BATCH */
+	unsigned int singles;  /* kicks in a row with one buffer */
 };
 
 /* For engines: src is ready / io is done. */

@@ -466,6 +466,7 @@ static void serve(struct blk_queue *q)
 		while (!q->stopping && left > 0 && (n = serve_one(q)) > 0)
 			left--;
 	} while (!q->stopping && n == 0 && vq_kick_enable(q->vq));
+	iothread_found(q->io, q->vq->size - left);
 	q->again = n != 0; /* kicks are off */
 	if (n > 0)
 		iothread_defer(q->io, &q->flush);

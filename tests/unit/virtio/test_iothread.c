@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +90,58 @@ static void test_calls_run_in_the_thread_one_after_the_other(void **state)
 	for (unsigned int i = 0; i < 1000; i++)
 		iothread_call(t, count, &n);
 	assert_int_equal(n, 1000);
+}
+
+/* ---- how it is scheduled --------------------------------------------------------------------- */
+
+static void find_many(void *opaque)
+{
+	int *policy = opaque;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		iothread_found(t, 2);
+		for (unsigned int k = 0; k < 15; k++)
+			iothread_found(t, 1);
+		iothread_found(t, 0);
+	}
+	policy[0] = sched_getscheduler(0);
+	iothread_found(t, 1);
+	policy[1] = sched_getscheduler(0);
+	for (unsigned int i = 0; i < 511; i++)
+		iothread_found(t, 1);
+	policy[2] = sched_getscheduler(0);
+	iothread_found(t, 1);
+	policy[3] = sched_getscheduler(0);
+}
+
+static void test_several_at_a_time_do_not_preempt(void **state)
+{
+	int policy[4];
+
+	(void)state;
+	iothread_call(t, find_many, policy);
+	assert_int_equal(policy[0], SCHED_BATCH);
+	assert_int_equal(policy[1], SCHED_OTHER); /* they come one by one */
+	assert_int_equal(policy[2], SCHED_OTHER);
+	assert_int_equal(policy[3], SCHED_BATCH); /* still? */
+}
+
+/* Who started us with another policy knows why. */
+static void test_a_chosen_policy_stays(void **state)
+{
+	const struct sched_param none = { 0 };
+	struct verr err = { 0 };
+	int policy[4];
+
+	(void)state;
+	iothread_close(t);
+	assert_int_equal(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+	int r = iothread_open("test", flags, &t, &err);
+	assert_int_equal(r, 0);
+	iothread_call(t, find_many, policy);
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(policy[i], SCHED_IDLE);
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -487,6 +540,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_calls_run_in_the_thread_one_after_the_other),
+		TEST(test_several_at_a_time_do_not_preempt),
+		TEST(test_a_chosen_policy_stays),
 		TEST(test_an_eventfd_is_taken_and_told),
 		TEST(test_a_descriptor_is_level_triggered),
 		TEST(test_a_callback_may_remove_or_silence_its_own),
