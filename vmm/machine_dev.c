@@ -103,6 +103,14 @@ static int make(struct machine *m, const char *arg, struct dev **v, unsigned int
 	return 0;
 }
 
+/* One that was never realized, which is when its common properties become the bus's to free. */
+static void unmake(struct dev *d)
+{
+	if (d->type->pci)
+		props_clear(pcidev_common_props, &container_of(d, struct pcidev, dev)->common);
+	dev_free(d);
+}
+
 int machine_add_devices(struct machine *m, char *const *args, unsigned int n, struct verr *reterr)
 {
 	struct dev **v = calloc(n + 1, sizeof(*v));
@@ -117,7 +125,7 @@ int machine_add_devices(struct machine *m, char *const *args, unsigned int n, st
 	while (done < made && r == 0)
 		r = adopt(m, v[done++], reterr);
 	while (done < made)
-		dev_free(v[--made]);
+		unmake(v[--made]);
 	free(v);
 	return r;
 }

@@ -10,8 +10,8 @@
 #define THIRD_BDF  "0000:05:00.0"
 
 static const struct guest_setup three = {
-	.device = { "vfio-pci,host=" HOST_BDF, "vfio-pci,host=" SECOND_BDF,
-		    "vfio-pci,host=" THIRD_BDF },
+	.device = { "vfio-pci,host=" HOST_BDF, "vfio-pci,id=two,host=" SECOND_BDF,
+		    "vfio-pci,id=three,host=" THIRD_BDF },
 };
 
 static void host(void)
@@ -81,7 +81,8 @@ static void test_the_same_twice_is_refused(void **state)
 static void test_arguments_are_read_before_anything_begins(void **state)
 {
 	static const struct guest_setup wrong = {
-		.device = { "vfio-pci,host=" HOST_BDF, "vfio-pci,host=" SECOND_BDF ",rombra=off" },
+		.device = { "vfio-pci,id=one,host=" HOST_BDF,
+			    "vfio-pci,host=" SECOND_BDF ",rombra=off" },
 	};
 	struct verr err = { 0 };
 	(void)state;
