@@ -94,5 +94,5 @@ fi
 command -v strace >/dev/null || skip "no strace (apt-get install strace)"
 gcc -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-n -Wl,-e,start_pvh \
 	"$REPO/tests/bench/exit.S" -o "$WORK/exit.elf" || exit 1
-LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((240 + 15 * KILLS))}
+LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((180 + 12 * KILLS))}
 lab_self --env LAB_TEST_KILLS="$KILLS"

@@ -177,7 +177,6 @@ void net_tx_run(struct net_pair *p)
 				vq_flush(p->txq);
 		vq_flush(p->txq);
 	} while (r == TX_NOTHING && vq_kick_enable(p->txq));
-	iothread_found(p->io, n);
 	p->tx.blocked = r == TX_BLOCKED;
 	net_wait_for(p, EPOLLOUT, p->tx.blocked);
 	if (r == TX_DONE) /* more to do, after the others */
