@@ -178,7 +178,7 @@ static uint64_t now_ms(void)
 
 bool vdrv_wait(struct vdrv_queue *q, void **ret_cookie, uint32_t *ret_len)
 {
-	for (uint64_t end = now_ms() + 5000; now_ms() < end;) {
+	for (uint64_t end = now_ms() + 60000; now_ms() < end;) {
 		if (vdrv_reap(q, ret_cookie, ret_len))
 			return true;
 		loop_turn(q->v->g->loop, 1);
