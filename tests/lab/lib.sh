@@ -95,8 +95,9 @@ lab()
 #
 # A PC is tried again, three times, where QEMU's emulation of nested SVM is known to fail, under
 # whatever VMM (seen with QEMU as the VMM, too): it hangs; its kernel dies of an interrupt that a
-# processor with GIF=0 does not take; a guest's processor shuts down. What our fault is happens
-# again. Each is said in a line RETRY, which the summary of tests/run repeats.
+# processor with GIF=0 does not take, or has no stack left to say so and triple faults; a guest's
+# processor shuts down. What our fault is happens again. Each is said in a line RETRY, which the
+# summary of tests/run repeats.
 lab_self()
 {
 	local reason try why
@@ -122,6 +123,8 @@ lab_gone_wrong()
 	elif [ "$STATUS" -eq 125 ] && grep -q 'Kernel panic - not syncing' "$WORK/stderr" &&
 		grep -qE 'RIP: 0010:(__svm_vcpu_run|error_entry)\+' "$WORK/stderr"; then
 		echo "the lab's kernel got an interrupt in spite of GIF=0"
+	elif [ "$STATUS" -eq 125 ] && grep -q '^  qemu: Triple fault' "$WORK/stderr"; then
+		echo "the lab's processor shut down"
 	elif [ "$STATUS" -ne 0 ] && grep -q 'vfio-vmm: error: vCPU [0-9]*: triple fault (rip 0xfff0 ' "$WORK/stdout"; then
 		echo "a guest's processor shut down"
 	else
