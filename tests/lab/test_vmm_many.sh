@@ -27,8 +27,13 @@ if in_lab; then
 	check "given back" quiet "$VV_BUILD/tools/vfio-bind" --restore
 	modprobe -a e1000 e1000e
 	for bdf in $LAB_NIC $LAB_E1000 $pair0; do
+		# There its DMA is lost after any VMM had it, QEMU or this one: a function behind
+		# a conventional bridge, under the emulated Intel IOMMU.
+		case $(uname -r):$LAB_IOMMU:$bdf in
+		6.12.*:intel:"$pair0") echo "left out: $bdf on the host"; continue ;;
+		esac
 		[ -n "$(driver_of "$bdf")" ] || echo "$bdf" >/sys/bus/pci/drivers_probe
-		check "$bdf works on the host" quiet nic_works "$bdf"
+		check "$bdf works on the host" nic_works "$bdf"
 	done
 	finish
 fi
