@@ -106,6 +106,13 @@ void dev_reset(struct dev *d)
 		d->type->ops->reset(d);
 }
 
+void dev_reset_begin(struct dev *d)
+{
+	assert(d->state == DEV_REALIZED);
+	if (d->type->ops->reset_begin)
+		d->type->ops->reset_begin(d);
+}
+
 int dev_start(struct dev *d, struct verr *reterr)
 {
 	assert(d->state == DEV_REALIZED);

@@ -66,6 +66,9 @@ struct dev_ops {
 	void (*begin)(struct dev *d);
 	int (*realize)(struct dev *d, struct verr *reterr); /* on failure undoes itself */
 	void (*unrealize)(struct dev *d);
+	/* reset() follows, and the device stays stopped until then: what takes long may start now,
+	 * in a thread that reset() or unrealize() waits for. May be NULL. */
+	void (*reset_begin)(struct dev *d);
 	/* Power-on state; called before the first start, too; may be NULL. */
 	void (*reset)(struct dev *d);
 	int (*start)(struct dev *d, struct verr *reterr); /* may be NULL */
@@ -113,6 +116,7 @@ int dev_realize(struct dev *d, struct verr *reterr); /* errors get the "type id:
 void dev_unrealize(struct dev *d);
 /* Realized or running. The machine calls it on every device before the first dev_start, too. */
 void dev_reset(struct dev *d);
+void dev_reset_begin(struct dev *d); /* realized; optional before dev_reset() */
 int dev_start(struct dev *d, struct verr *reterr);
 void dev_stop(struct dev *d); /* paused or not */
 /* No effect on a device that does not run, or is paused / is not paused already. */

@@ -17,6 +17,7 @@
 #define LOG_TAG "kvm/vcpu"
 #include "core/log.h"
 #include "core/sys.h"
+#include "core/thread.h"
 #include "core/trace.h"
 #include "kvm/vcpu_x86.h"
 
@@ -248,21 +249,12 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-/* Only kicks reach a vCPU thread: the process's signals are for others. Its own faults stay open,
- * or a crash would go past the handlers that restore the terminal. */
 static int start_thread(struct kvm_vcpu *v, struct verr *reterr)
 {
-	static const int faults[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
-	sigset_t all, old;
-	sigfillset(&all);
-	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-		sigdelset(&all, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	v->parked = true; /* as good as: `want` is PAUSE */
-	int r = pthread_create(&v->thread, NULL, vcpu_main, v);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
-		return verr_set(reterr, -r, "thread of vCPU %u: %s", v->id, strerror(r));
+	int r = thread_start(&v->thread, vcpu_main, v);
+	if (r < 0)
+		return verr_set(reterr, r, "thread of vCPU %u: %s", v->id, strerror(-r));
 	v->has_thread = true;
 	char name[16];
 	snprintf(name, sizeof(name), "vcpu%u", v->id);

@@ -78,12 +78,12 @@ struct pci_needs {
 };
 /* -EINVAL names two BARs whose fixed addresses can't both be; -ENOMEM. */
 int pcibus_needs(struct pcibus *root, struct pci_needs *ret, struct verr *reterr);
-/* Numbers buses, places every BAR (largest first) and programs BARs, bridge windows and COMMAND
- * memory/I/O enables as firmware would. -ENOSPC names the BAR that does not fit, the window and
- * the largest hole; -EINVAL the one whose fixed address can't be. Can be called again (after
- * reset). */
+/* Numbers buses and finds a place for every BAR (largest first) and bridge window; the reset that
+ * follows programs them. -ENOSPC names the BAR that does not fit, the window and the largest hole;
+ * -EINVAL the one whose fixed address can't be. Can be called again (before a reset). */
 int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *reterr);
-/* Programs one function as pcibus_place() left it; nothing if it was not placed. */
+/* Programs one function's BARs, bridge windows and COMMAND memory/I/O enables as firmware would, as
+ * pcibus_place() left it; nothing if it was not placed. */
 void pcibus_program(struct pcidev *pd);
 /* Map as placed: one line per BAR and bridge window, for --dry-run. */
 void pcibus_describe(struct pcibus *root, FILE *out);

@@ -263,11 +263,10 @@ void pcibus_program(struct pcidev *pd)
 	pcidev_cfg_write(pd, PCI_COMMAND, command, 2);
 }
 
-static int program_each(void *ctx, struct pcidev *pd)
+static int keep_place(void *ctx, struct pcidev *pd)
 {
 	(void)ctx;
 	pd->placed = true;
-	pcibus_program(pd);
 	return 0;
 }
 
@@ -315,7 +314,7 @@ int pcibus_place(struct pcibus *root, const struct pci_windows *w, struct verr *
 		return verr_set(reterr, r, "%s", err.msg);
 	}
 	number(root, 0);
-	pcibus_walk(root, program_each, NULL);
+	pcibus_walk(root, keep_place, NULL);
 	return 0;
 }
 

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +17,10 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/sys.h"
+#include "core/thread.h"
 #include "core/trace.h"
 #include "pci/hostpci.h"
 #include "vfio/infocap.h"
-
-#define RESET_TRIES   20 /* EAGAIN: somebody else holds the function's lock for a moment */
-#define RESET_WAIT_MS 10
 
 /* linux/vfio.h: vectors an index of vfio-pci can have at most (PCI 3.0 6.8) */
 static const uint32_t irq_max[VFIO_N_IRQS] = { 1, 32, 2048, 1, 1 };
@@ -172,18 +169,6 @@ static void *open_thread(void *arg)
 	return NULL;
 }
 
-/* A thread of ours with no signals: those are the others'. */
-static int thread_start(pthread_t *ret, void *(*run)(void *), void *arg)
-{
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(ret, NULL, run, arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -r;
-}
-
 static void open_wait(struct vfio_device *d)
 {
 	if (d->threaded)
@@ -279,6 +264,7 @@ void vfio_device_close_aside(int fd)
 
 int vfio_device_take_fd(struct vfio_device *d)
 {
+	vfio_reset_wait(d);
 	int fd = d->fd;
 
 	d->fd = -1;
@@ -295,46 +281,10 @@ void vfio_device_close(struct vfio_device *d)
 	if (!d)
 		return;
 	open_wait(d);
+	vfio_reset_wait(d);
 	sys_close_fd(&d->fd);
 	vfio_group_put(d->group);
 	free(d);
-}
-
-/* The kernel takes the function's lock by trylock: EAGAIN passes. */
-static int reset_ioctl(struct vfio_device *d)
-{
-	int r = -EAGAIN;
-
-	for (unsigned int i = 0; i < RESET_TRIES && (r == -EAGAIN || r == -EINTR); i++) {
-		if (i > 0)
-			sys->poll(NULL, 0, RESET_WAIT_MS);
-		r = sys_ioctl_n(d->fd, VFIO_DEVICE_RESET, 0);
-	}
-	return r;
-}
-
-int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
-{
-	const char *method = d->reset_method[0] ? d->reset_method : "unknown";
-
-	if (!(d->flags & VFIO_DEVICE_FLAGS_RESET))
-		return verr_set(reterr, -EOPNOTSUPP,
-				"%s has no reset: its state is kept from one guest to the next",
-				d->name);
-
-	int r = reset_ioctl(d);
-
-	T(vfio_reset, d->name, method, r);
-	if (r < 0)
-		return verr_set(reterr, r, "%s: its reset failed (method: %s): %s", d->name, method,
-				strerror(-r));
-	if (!vfio_device_alive(d))
-		return verr_set(
-			reterr, -EIO,
-			"%s did not come back from its reset (method: %s): its vendor id reads "
-			"0xffff; a power cycle of the machine brings it back",
-			d->name, method);
-	return 0;
 }
 
 /* A virtual function's vendor id always reads 0xffff (SR-IOV 3.4.1.1); its status register has the

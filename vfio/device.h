@@ -45,6 +45,8 @@ struct vfio_irq {
 #define VFIO_N_EXTRA   8 /* device-specific regions behind them */
 #define VFIO_N_IRQS    5 /* INTx, MSI, MSI-X, ERR, REQ */
 
+struct vfio_reset_job;
+
 struct vfio_device {
 	int fd;
 	struct bdf at;
@@ -61,6 +63,7 @@ struct vfio_device {
 	bool fresh;
 	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
 	bool vanished;		   /* the user's finding; decides how it is closed */
+	struct vfio_reset_job *resetting; /* reset.c: begun and not waited for; owned */
 
 	/* Until it is open. */
 	char opening[BDF_STR_MAX + 64]; /* what the kernel opens by */
@@ -89,8 +92,6 @@ void vfio_device_close_aside(int fd);
 /* Is there such a thread? Any thread may ask. */
 bool vfio_device_closing(void);
 
-/* VFIO_DEVICE_RESET. -EOPNOTSUPP if the device offers none; errors name the method. */
-int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
 /* Is it there and awake? Reads the vendor id through sysfs `config` (VFIO's own config reads keep
  * answering after a removal). False: gone, or stuck in D3cold / after a failed reset. */
 bool vfio_device_alive(const struct vfio_device *d);
@@ -98,6 +99,12 @@ bool vfio_device_alive(const struct vfio_device *d);
 bool vfio_function_alive(const struct bdf *at);
 /* Does the host still list it? One that is listed and not alive has failed. */
 bool vfio_device_listed(const struct vfio_device *d);
+
+/* --- reset.c --- */
+/* VFIO_DEVICE_RESET. -EOPNOTSUPP if the device offers none; errors name the method. */
+int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
+/* Until a reset that was begun (vfio/reset.h) is over; nothing, if there is none. */
+void vfio_reset_wait(struct vfio_device *d);
 
 /* --- region.c --- */
 /* Fills d->region[index] from VFIO_DEVICE_GET_REGION_INFO: for vfio_device_open(). */

@@ -455,6 +455,7 @@ static const struct dev_ops passthru_dev_ops = {
 	.begin = passthru_begin,
 	.realize = passthru_realize,
 	.unrealize = passthru_unrealize,
+	.reset_begin = passthru_reset_begin,
 	.reset = passthru_reset,
 	.stop = passthru_stop,
 	.describe = passthru_describe,

@@ -99,6 +99,7 @@ struct passthru {
 	struct pcibus *bus;	 /* where it will sit; borrowed */
 	struct pcidev *sibling;	 /* while that is chosen; borrowed */
 	struct vfio_reset reset; /* as chosen the last time */
+	bool taken;		 /* along in another's hot reset, and not at work since */
 
 	struct bar_plan plan;
 	struct msix_place msix;	  /* physical, put right by quirks */
@@ -194,6 +195,8 @@ void passthru_port_forget(struct passthru *p); /* before detaching */
 /* --- passthru_reset.c --- */
 /* No DMA, no interrupts, no windows, decoding off. */
 void passthru_quiesce(struct passthru *p);
+/* dev_ops.reset_begin */
+void passthru_reset_begin(struct dev *d);
 /* Quiesced, in D0, reset by the best method there is. -errno: reterr names the method. */
 int passthru_hw_reset(struct passthru *p, struct verr *reterr);
 /* The last before the device fd is closed, quiesced already: in D0, and reset where the kernel has

@@ -85,6 +85,14 @@ static int open_windows(void *ctx, struct pcidev *pd)
 	return 0;
 }
 
+/* For who stands still it was its own reset as well: the bus takes its second or two once. */
+static int note_taken(void *ctx, struct pcidev *pd)
+{
+	if (is_dependent(ctx, pd) && pd->dev.state == DEV_REALIZED)
+		passthru_of(pd)->taken = true;
+	return 0;
+}
+
 /* Who is taken along loses its BARs' mappings, too, for the moment. */
 static int run_reset(struct passthru *p, struct verr *reterr)
 {
@@ -93,22 +101,53 @@ static int run_reset(struct passthru *p, struct verr *reterr)
 	if (p->reset.hot)
 		pcibus_walk(root, shut_windows, p);
 	int r = vfio_reset_run(p->vd, &p->reset, reterr);
+	if (r == 1)
+		pcibus_walk(root, note_taken, p);
 	if (p->reset.hot)
 		pcibus_walk(root, open_windows, p);
 	return r;
 }
 
+/* The kernel's reset as it was opened, or a neighbour's, is enough where it was worth its name:
+ * FLR alone takes 100 ms. */
+static bool is_done(const struct passthru *p)
+{
+	return p->taken || (p->vd->fresh && p->reset.function);
+}
+
+/* Has a reset been begun that reaches both? */
+static int is_sharing(void *ctx, struct pcidev *pd)
+{
+	struct passthru *p = ctx;
+
+	if (pd->dev.type != &vfio_pci_type || pd == &p->pd)
+		return 0;
+	struct passthru *other = passthru_of(pd);
+	return other->vd->resetting && (is_dependent(other, &p->pd) || is_dependent(p, pd));
+}
+
+/* Those of several functions go on side by side; of functions of one bus only the first. */
+void passthru_reset_begin(struct dev *d)
+{
+	struct passthru *p = container_of(d, struct passthru, pd.dev);
+
+	if (d->plat->dry_run || p->lost || pcibus_walk(d->plat->pci0, is_sharing, p))
+		return;
+	wake(p);
+	choose_reset(p, false);
+	if (!is_done(p) && !pcibus_walk(d->plat->pci0, is_sharing, p))
+		vfio_reset_begin(p->vd, &p->reset);
+}
+
 int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 {
-	bool fresh = p->vd->fresh;
 	struct verr err = { 0 };
 
 	passthru_quiesce(p);
-	p->vd->fresh = false;
 	wake(p);
 	choose_reset(p, false);
-	/* Once is enough, where it was a reset worth its name: FLR alone takes 100 ms. */
-	int r = fresh && p->reset.function ? 0 : run_reset(p, &err);
+	int r = is_done(p) ? 0 : run_reset(p, &err);
+	p->vd->fresh = p->taken = false;
 	if (r == -EOPNOTSUPP) {
 		log_debug("%s: no reset method; its state survives", p->vd->name);
 		return 0;

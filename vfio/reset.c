@@ -8,15 +8,17 @@
 
 #include <errno.h>
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
 #include "core/sys.h"
+#include "core/thread.h"
 #include "core/trace.h"
 
-#define HOT_TRIES   20 /* EAGAIN: somebody else holds a function's lock for a moment */
-#define HOT_WAIT_MS 10
+#define TRIES	20
+#define WAIT_MS 10
 
 /* --- what there is ---------------------------------------------------------------------------- */
 
@@ -145,6 +147,13 @@ void vfio_reset_text(const struct vfio_device *d, const struct vfio_reset *r, ch
 
 /* --- doing it --------------------------------------------------------------------------------- */
 
+/* The kernel takes all its locks by trylock: of functions (EAGAIN), and for a hot reset of this
+ * process's memory map (EBUSY). Others hold them for a moment. */
+static bool passes(int result)
+{
+	return result == -EAGAIN || result == -EBUSY || result == -EINTR;
+}
+
 static bool reaches(const struct vfio_reset *r, uint32_t group)
 {
 	for (unsigned int i = 0; i < r->n_deps; i++)
@@ -154,32 +163,132 @@ static bool reaches(const struct vfio_reset *r, uint32_t group)
 }
 
 /* The kernel wants proof that all it resets is ours: an fd of each group, and of no other (more
- * than there are functions on the bus are EINVAL). */
-static int hot_ioctl(const struct vfio_device *d, const struct vfio_reset *reset)
+ * than there are functions on the bus are EINVAL). NULL: out of memory. */
+static struct vfio_pci_hot_reset *hot_proof(const struct vfio_device *d,
+					    const struct vfio_reset *reset)
 {
 	const struct vfio_group *g;
-	int r = -EAGAIN;
 	struct vfio_pci_hot_reset *hot =
 		calloc(1, sizeof(*hot) + (VFIO_RESET_DEPS + 1) * sizeof(hot->group_fds[0]));
 
 	if (!hot)
-		return -ENOMEM;
+		return NULL;
 	list_for_each(g, &d->group->container->groups, const struct vfio_group, node)
 		if (g == d->group || reaches(reset, g->id))
 			hot->group_fds[hot->count++] = g->fd;
 	hot->argsz = (uint32_t)(sizeof(*hot) + hot->count * sizeof(hot->group_fds[0]));
-	for (unsigned int i = 0; i < HOT_TRIES && (r == -EAGAIN || r == -EINTR); i++) {
+	return hot;
+}
+
+/* One reset by the kernel, by whatever thread. */
+struct vfio_reset_job {
+	int fd;
+	struct vfio_pci_hot_reset *hot; /* owned; NULL: VFIO_DEVICE_RESET */
+	pthread_t thread;
+	int result;
+};
+
+static void *job_run(void *arg)
+{
+	struct vfio_reset_job *j = arg;
+
+	j->result = -EAGAIN;
+	for (unsigned int i = 0; i < TRIES && passes(j->result); i++) {
 		if (i > 0)
-			sys->poll(NULL, 0, HOT_WAIT_MS);
-		r = sys_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, hot);
+			sys->poll(NULL, 0, WAIT_MS);
+		j->result = j->hot ? sys_ioctl(j->fd, VFIO_DEVICE_PCI_HOT_RESET, j->hot)
+				   : sys_ioctl_n(j->fd, VFIO_DEVICE_RESET, 0);
 	}
-	free(hot);
+	return NULL;
+}
+
+static int job_init(struct vfio_reset_job *j, const struct vfio_device *d,
+		    const struct vfio_reset *hot)
+{
+	*j = (struct vfio_reset_job){ .fd = d->fd, .hot = hot ? hot_proof(d, hot) : NULL };
+	return hot && !j->hot ? -ENOMEM : 0;
+}
+
+void vfio_reset_begin(struct vfio_device *d, const struct vfio_reset *r)
+{
+	struct vfio_reset_job *j = calloc(1, sizeof(*j));
+
+	vfio_reset_wait(d);
+	if (!j || !(r->function || r->hot || r->pm) ||
+	    job_init(j, d, r->function || !r->hot ? NULL : r) < 0) {
+		free(j);
+		return;
+	}
+	if (thread_start(&j->thread, job_run, j) == 0) {
+		d->resetting = j;
+		return;
+	}
+	free(j->hot);
+	free(j);
+}
+
+/* What became of a job that was begun; -EALREADY: of the other kind, or none was. */
+static int job_end(struct vfio_device *d, bool hot)
+{
+	struct vfio_reset_job *j = d->resetting;
+
+	if (!j)
+		return -EALREADY;
+	d->resetting = NULL;
+	pthread_join(j->thread, NULL);
+	int r = hot == (j->hot != NULL) ? j->result : -EALREADY;
+	free(j->hot);
+	free(j);
 	return r;
+}
+
+void vfio_reset_wait(struct vfio_device *d)
+{
+	job_end(d, false);
+}
+
+static int kernel_reset(struct vfio_device *d, const struct vfio_reset *hot)
+{
+	struct vfio_reset_job j;
+	int r = job_end(d, hot != NULL);
+
+	if (r != -EALREADY)
+		return r;
+	r = job_init(&j, d, hot);
+	if (r < 0)
+		return r;
+	job_run(&j);
+	free(j.hot);
+	return j.result;
+}
+
+int vfio_device_reset(struct vfio_device *d, struct verr *reterr)
+{
+	const char *method = d->reset_method[0] ? d->reset_method : "unknown";
+
+	if (!(d->flags & VFIO_DEVICE_FLAGS_RESET))
+		return verr_set(reterr, -EOPNOTSUPP,
+				"%s has no reset: its state is kept from one guest to the next",
+				d->name);
+
+	int r = kernel_reset(d, NULL);
+
+	T(vfio_reset, d->name, method, r);
+	if (r < 0)
+		return verr_set(reterr, r, "%s: its reset failed (method: %s): %s", d->name, method,
+				strerror(-r));
+	if (!vfio_device_alive(d))
+		return verr_set(
+			reterr, -EIO,
+			"%s did not come back from its reset (method: %s): its vendor id reads "
+			"0xffff; a power cycle of the machine brings it back",
+			d->name, method);
+	return 0;
 }
 
 static int hot_reset(struct vfio_device *d, const struct vfio_reset *reset, struct verr *reterr)
 {
-	int r = hot_ioctl(d, reset);
+	int r = kernel_reset(d, reset);
 
 	T(vfio_reset, d->name, "hot", r);
 	if (r < 0)
@@ -199,8 +308,11 @@ int vfio_reset_run(struct vfio_device *d, const struct vfio_reset *r, struct ver
 
 	if (r->function)
 		e = vfio_device_reset(d, &err);
-	if (e < 0 && r->hot)
+	if (e < 0 && r->hot) {
 		e = hot_reset(d, r, &err);
+		if (e == 0)
+			return 1;
+	}
 	if (e < 0 && r->pm)
 		e = vfio_device_reset(d, &err);
 	if (e == -EOPNOTSUPP)

@@ -28,9 +28,13 @@ struct vfio_reset {
 /* Looks at reset_method, capabilities and the functions on the same bus. A hot reset is looked at
  * only if the function has nothing better, or `all`. */
 void vfio_reset_choose(struct vfio_device *d, bool all, struct vfio_reset *ret);
-/* Climbs down the rungs until one works and the function answers after it. 0; -EOPNOTSUPP if
- * there is none; otherwise the sentence names the method that failed, and -EIO one that does not
- * answer any more. */
+/* Has a thread begin with the first rung, which vfio_reset_run() or vfio_reset_wait() then waits
+ * for. Meanwhile nothing else may reset the function or what goes with it; the kernel keeps
+ * accesses to its configuration space waiting. Without memory or threads: nothing is begun. */
+void vfio_reset_begin(struct vfio_device *d, const struct vfio_reset *r);
+/* Climbs down the rungs until one works and the function answers after it. 0; 1 if that was a hot
+ * reset, which took its dependents along; -EOPNOTSUPP if there is none; otherwise the sentence
+ * names the method that failed, and -EIO one that does not answer any more. */
 int vfio_reset_run(struct vfio_device *d, const struct vfio_reset *r, struct verr *reterr);
 /* "FLR (flr bus)", "hot reset, together with 0000:05:00.1", ... */
 void vfio_reset_text(const struct vfio_device *d, const struct vfio_reset *r, char *buf,

@@ -357,6 +357,8 @@ static int start_over(struct machine *m, struct verr *reterr)
 		dev_stop(d);
 	machine_plug_settle(m);
 	machine_plug_place(m);
+	list_for_each(d, &m->devs, struct dev, node)
+		dev_reset_begin(d);
 	int r = m->accel->ops->reset(m->accel, reterr);
 	if (r < 0)
 		return r;

@@ -134,7 +134,8 @@ int machine_new(const struct machine_setup *s, struct loop *loop, struct machine
 void machine_free(struct machine *m); /* vCPUs stopped, devices given back; NULL allowed */
 /* "vfio-pci,host=0000:03:00.0": created and realized. */
 int machine_add_device(struct machine *m, const char *arg, struct verr *reterr);
-/* The same in turn, what takes long of them side by side. Those before one that fails stay. */
+/* The same in turn, what takes long of them side by side, to be reset before they are started.
+ * Those before one that fails stay. */
 int machine_add_devices(struct machine *m, char *const *args, unsigned int n, struct verr *reterr);
 /* "tap,id=net0,ifname=tap0", before the device that uses it. */
 int machine_add_backend(struct machine *m, enum backend_kind kind, const char *arg,

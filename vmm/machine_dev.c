@@ -122,8 +122,11 @@ int machine_add_devices(struct machine *m, char *const *args, unsigned int n, st
 	for (unsigned int i = 0; i < n && n > 1 && r == 0; i++)
 		if (v[i]->type->ops->begin)
 			v[i]->type->ops->begin(v[i]);
-	while (done < made && r == 0)
-		r = adopt(m, v[done++], reterr);
+	for (; done < made && r == 0; done++) {
+		r = adopt(m, v[done], reterr);
+		if (r == 0)
+			dev_reset_begin(v[done]);
+	}
 	while (done < made)
 		unmake(v[--made]);
 	free(v);

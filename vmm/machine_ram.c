@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/sys.h"
+#include "core/thread.h"
 #include "vmm/machine.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -58,7 +59,7 @@ static int prefault(void *hva, uint64_t size)
 		part[i] = (struct prefault){ (char *)hva + first, end - first, 0 };
 		if (end == first)
 			continue;
-		started[i] = pthread_create(&thread[i], NULL, prefault_thread, &part[i]) == 0;
+		started[i] = thread_start(&thread[i], prefault_thread, &part[i]) == 0;
 		if (!started[i])
 			prefault_thread(&part[i]);
 	}

@@ -138,6 +138,9 @@ static void build(void)
 	dev_reset(lower);
 	CHECK(dev_start(port, NULL) == 0 && dev_start(lower, NULL) == 0);
 	CHECK(pcibus_place(&root, &w, NULL) == 0);
+	struct dev *all[] = { host, port, lower, fn };
+	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++)
+		pcibus_program(container_of(all[i], struct pcidev, dev));
 }
 
 static void unbuild(void)

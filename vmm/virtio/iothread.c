@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/sys.h"
+#include "core/thread.h"
 #include "vmm/virtio/iothread_int.h"
 
 static uint64_t now_ns(void)
@@ -350,15 +350,10 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's. */
 static int start_thread(struct iothread *t)
 {
-	sigset_t all, old;
+	int r = thread_start(&t->thread, thread_main, t);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = -pthread_create(&t->thread, NULL, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r < 0)
 		return r;
 	pthread_setname_np(t->thread, t->name);

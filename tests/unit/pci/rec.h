@@ -313,6 +313,19 @@ static inline void rig_start(struct rig *g)
 			assert_int_equal(dev_start(g->dev[i], NULL), 0);
 }
 
+static inline int rig_program_each(void *ctx, struct pcidev *pd)
+{
+	(void)ctx;
+	pcibus_program(pd);
+	return 0;
+}
+
+/* As the reset of every function does, after pcibus_place(). */
+static inline void rig_program(struct rig *g)
+{
+	pcibus_walk(&g->root, rig_program_each, NULL);
+}
+
 static inline void rig_place(struct rig *g)
 {
 	struct verr err = { 0 };
@@ -321,6 +334,7 @@ static inline void rig_place(struct rig *g)
 				 { GIB(64), GIB(256) - 1 } };
 	if (pcibus_place(&g->root, &w, &err) < 0)
 		fail_msg("%s", err.msg);
+	rig_program(g);
 }
 
 static inline uint32_t rig_read(struct rig *g, struct pcidev *pd, unsigned int off,

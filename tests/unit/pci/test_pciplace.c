@@ -92,6 +92,7 @@ static void place(const struct pci_windows *w)
 	c.w = w;
 	if (pcibus_place(&g.root, w, &err) < 0)
 		fail_msg("%s", err.msg);
+	rig_program(&g);
 	pcibus_walk(&g.root, check_fn, &c);
 }
 
@@ -288,6 +289,7 @@ static void test_io_ports_go_to_those_who_need_them(void **state)
 	pcidev_reset(&none->pd, false);
 	struct verr err = { 0 };
 	assert_int_equal(pcibus_place(&g.root, &w, &err), 0);
+	rig_program(&g);
 	assert_true(none->pd.bar[0].placed == 0 && none->pd.bar[1].placed != 0);
 	assert_true(none->pd.bus->win[PCI_WIN_IO].first > none->pd.bus->win[PCI_WIN_IO].last);
 	assert_false(none->pd.bar[0].active);

@@ -90,7 +90,7 @@ static void test_without_it_the_bus_is_reset(void **state)
 	assert_true(!r.function && r.hot && !r.pm);
 	assert_int_equal(r.n_deps, 0);
 	assert_string_equal(text, "hot reset of its bus");
-	assert_int_equal(vfio_reset_run(d, &r, &err), 0);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 1);
 	assert_int_equal(fake_dev_resets(hw), 1);
 	assert_int_equal(fake_log_count("VFIO_DEVICE_RESET"), 0);
 }
@@ -120,7 +120,7 @@ static void test_dependents_are_listed(void **state)
 	assert_true(r.hot);
 	assert_int_equal(r.n_deps, 1);
 	assert_string_equal(text, "hot reset of its bus, together with 0000:03:00.1");
-	assert_int_equal(vfio_reset_run(d, &r, &err), 0);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 1);
 	assert_int_equal(fake_dev_resets(other), 1);
 }
 
@@ -140,7 +140,7 @@ static void test_devices_of_other_buses_are_no_proof(void **state)
 	fake_log_clear();
 	choose();
 	assert_true(r.hot);
-	assert_int_equal(vfio_reset_run(d, &r, &err), 0);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 1);
 	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 1);
 	assert_int_equal(fake_log_count("VFIO_DEVICE_RESET"), 0); /* no second choice */
 	assert_int_equal(fake_dev_resets(hw), 2);		  /* with the open's */
@@ -183,17 +183,71 @@ static void test_kernel_that_does_not_say_how(void **state)
 	assert_string_equal(text, "function reset (the kernel does not say how)");
 }
 
+/* Of a function, and of this process's own memory map. */
 static void test_locks_of_others_are_waited_for(void **state)
+{
+	static const int errors[] = { EAGAIN, EBUSY };
+	(void)state;
+	host(&zoo_noreset);
+	choose();
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		unsigned int resets = fake_dev_resets(hw);
+		fake_fault_add(&(struct fake_fault){ .request = VFIO_DEVICE_PCI_HOT_RESET,
+						     .nth = 1,
+						     .times = 3,
+						     .err = errors[i] });
+		assert_int_equal(vfio_reset_run(d, &r, &err), 1);
+		assert_int_equal(fake_fault_hits(), 3);
+		fake_fault_clear();
+		assert_int_equal(fake_dev_resets(hw), resets + 1);
+	}
+}
+
+static void test_one_that_was_begun_is_the_one(void **state)
 {
 	(void)state;
 	host(&zoo_noreset);
 	choose();
-	fake_fault_add(&(struct fake_fault){
-		.request = VFIO_DEVICE_PCI_HOT_RESET, .nth = 1, .err = EAGAIN });
-	int e = vfio_reset_run(d, &r, &err);
-	fake_fault_clear();
-	assert_true(e == 0 || e == -EAGAIN);
-	assert_true(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET") > 1);
+	vfio_reset_begin(d, &r);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 1);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 1);
+	assert_int_equal(vfio_reset_run(d, &r, &err), 1);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 2);
+}
+
+/* One of the other kind does not count. */
+static void test_what_was_begun_otherwise_is_done_again(void **state)
+{
+	(void)state;
+	host(&zoo_no_flr);
+	choose();
+	vfio_reset_begin(d, &r); /* of the bus */
+	r.hot = false;
+	assert_int_equal(vfio_reset_run(d, &r, &err), 0);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 1);
+	assert_int_equal(fake_log_count("VFIO_DEVICE_RESET"), 1);
+}
+
+static void test_closing_waits_for_what_was_begun(void **state)
+{
+	(void)state;
+	host(&zoo_no_flr);
+	choose();
+	vfio_reset_begin(d, &r);
+	vfio_device_close(d);
+	d = NULL;
+	assert_int_equal(fake_log_count("VFIO_DEVICE_PCI_HOT_RESET"), 1);
+	assert_false(fake_dev_is_open(hw));
+}
+
+static void test_what_has_no_reset_begins_none(void **state)
+{
+	(void)state;
+	host(&zoo_noreset);
+	neighbour(15, "vfio-pci");
+	choose();
+	vfio_reset_begin(d, &r);
+	assert_null(d->resetting);
 }
 
 #define T_(f)                                                                                      \
@@ -213,6 +267,10 @@ int main(void)
 		T_(test_no_bus_reset_on_the_root_bus),
 		T_(test_kernel_that_does_not_say_how),
 		T_(test_locks_of_others_are_waited_for),
+		T_(test_one_that_was_begun_is_the_one),
+		T_(test_what_was_begun_otherwise_is_done_again),
+		T_(test_closing_waits_for_what_was_begun),
+		T_(test_what_has_no_reset_begins_none),
 	};
 	sys = &sys_fake;
 	return cmocka_run_group_tests(tests, NULL, NULL);
