@@ -95,5 +95,4 @@ command -v strace >/dev/null || skip "no strace (apt-get install strace)"
 gcc -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-n -Wl,-e,start_pvh \
 	"$REPO/tests/bench/exit.S" -o "$WORK/exit.elf" || exit 1
 LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((180 + 12 * KILLS))}
-# With two processors its kernel hung more often than not here: QEMU's nested SVM.
-lab_self --cpus 1 --env LAB_TEST_KILLS="$KILLS"
+lab_self --env LAB_TEST_KILLS="$KILLS"

@@ -123,7 +123,7 @@ if in_lab; then
 fi
 guest_kernel
 guest rounds.cpio --module e1000e,virtio_pci,virtio_net --script "$HERE/guests/rounds"
-LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((300 + 60 * ROUNDS))}
+LAB_TEST_TIMEOUT=${LAB_TEST_TIMEOUT:-$((300 + 120 * ROUNDS))}
 lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL" --env LAB_TEST_ROUNDS="$ROUNDS" \
 	--env LAB_LIFE="${LAB_LIFE:-rse}" \
 	--qemu -global --qemu ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \

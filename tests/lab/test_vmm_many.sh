@@ -39,4 +39,4 @@ if in_lab; then
 fi
 guest_kernel
 guest many.cpio --module e1000e,e1000,nvme --script "$HERE/guests/many"
-lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL"
+lab_self --cpus 2 --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL"

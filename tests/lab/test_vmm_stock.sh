@@ -82,4 +82,4 @@ if in_lab; then
 fi
 guest_kernel
 guest stock.cpio --script "$HERE/guests/reboot"
-lab_self --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL"
+lab_self --cpus 2 --env LAB_GUEST_KERNEL="$LAB_GUEST_KERNEL"

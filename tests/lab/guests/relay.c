@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// In a guest: "relay ADDRESS" takes what comes from port 5001 there and at once sends it to 5002;
-// prints how many bytes, and their CRC-32. One process with large blocks: where processors are
-// emulated, the small ones of busybox's nc, through pipes, would be most of a test's time.
+// In a guest: "relay ADDRESS" takes what comes from port 5001 there and at once sends it to 5002,
+// which greets with one byte; prints how many bytes, and their CRC-32. One process with large
+// blocks: where processors are emulated, the small ones of busybox's nc, through pipes, would be
+// most of a test's time.
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	int in = connected(argv[1], 5001), out = connected(argv[1], 5002);
+	if (read(out, block, 1) != 1)
+		die("no greeting");
 	for (;;) {
 		ssize_t n = read(in, block, sizeof(block));
 		if (n == 0)
@@ -49,6 +52,10 @@ int main(int argc, char **argv)
 			done += w;
 		}
 	}
+	/* All of it is there before this guest may power off. */
+	shutdown(out, SHUT_WR);
+	while (read(out, block, sizeof(block)) > 0)
+		;
 	printf("guest: relayed %llu %08lx\n", total, crc);
 	return 0;
 }
