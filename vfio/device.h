@@ -61,7 +61,8 @@ struct vfio_device {
 	/* Nothing was done with it since it was opened, which resets it: VFIO_DEVICE_FLAGS_RESET is
 	 * the kernel's word that this reset worked (vfio_pci_core_enable()). */
 	bool fresh;
-	unsigned int failed_reads; /* reads answered with ones because the kernel refused them */
+	unsigned int failed_reads;  /* answered with ones because the kernel refused them; */
+	unsigned int failed_region; /* ... the last one's, by index */
 	bool vanished;		   /* the user's finding; decides how it is closed */
 	struct vfio_reset_job *resetting; /* reset.c: begun and not waited for; owned */
 

@@ -312,6 +312,14 @@ static int name_host(const struct passthru *p, int r, struct verr *reterr)
 	return r;
 }
 
+static int unreadable(const struct vfio_device *vd, struct verr *reterr)
+{
+	if (vd->failed_region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return verr_set(reterr, -EIO, "its configuration space can't be read");
+	return verr_set(reterr, -EIO, "its region %u, as VFIO counts, can't be read",
+			vd->failed_region);
+}
+
 static void passthru_begin(struct dev *d)
 {
 	struct passthru *p = container_of(d, struct passthru, pd.dev);
@@ -350,7 +358,7 @@ static int passthru_realize(struct dev *d, struct verr *reterr)
 		r = realize_guest_view(p, reterr);
 	/* What was built from a read that failed is not this function. */
 	if (r == 0 && p->vd->failed_reads)
-		r = verr_set(reterr, -EIO, "its configuration space can't be read");
+		r = unreadable(p->vd, reterr);
 	if (r == 0 && !d->plat->dry_run)
 		r = passthru_notify_on(p, reterr);
 	if (r < 0)

@@ -217,8 +217,10 @@ uint64_t vfio_region_read(struct vfio_device *d, unsigned int index, uint64_t of
 	}
 	if (rg && done == size)
 		val = get_le(buf, size);
-	else if (rg)
+	else if (rg) {
 		d->failed_reads++;
+		d->failed_region = index;
+	}
 	T(vfio_region_read, d->name, index, off, size, val);
 	return val;
 }

@@ -430,6 +430,28 @@ static void test_opregion_that_is_none_is_refused(void **state)
 	assert_non_null(strstr(err.msg, "quirks=off"));
 }
 
+/* Among the reads that fail in turn are those of the OpRegion. */
+static void test_opregion_that_can_t_be_read_is_named(void **state)
+{
+	unsigned int named = 0;
+	for (unsigned int nth = 1, hits = 1; hits; nth += 16) {
+		assert_int_equal(rig_teardown(state), 0);
+		rig_setup(state);
+		rp.plat.reserve = reserve;
+		fake_fault_add(&(struct fake_fault){ .calls = BIT32(FAKE_CALL_PREAD),
+						     .path = "vfio-device*",
+						     .nth = nth,
+						     .times = 1,
+						     .err = EIO });
+		bool ok = rig_tries(&zoo_igd, "");
+		hits = fake_fault_hits();
+		fake_fault_clear();
+		assert_true(ok || err.msg[0]);
+		named += !ok && strstr(err.msg, "its region 9, as VFIO counts, can't be read");
+	}
+	assert_true(named > 0);
+}
+
 static void test_machine_without_room_for_an_opregion(void **state)
 {
 	(void)state;
@@ -630,6 +652,7 @@ int main(void)
 		RIG_TEST(test_opregion_is_in_guest_memory),
 		RIG_TEST(test_no_opregion_without_the_quirk),
 		RIG_TEST(test_opregion_that_is_none_is_refused),
+		RIG_TEST(test_opregion_that_can_t_be_read_is_named),
 		RIG_TEST(test_machine_without_room_for_an_opregion),
 		RIG_TEST(test_chelsios_pending_bits_are_where_they_fit),
 		RIG_TEST(test_kunluns_pending_bits_are_where_they_fit),
