@@ -61,9 +61,9 @@ struct vfio_device {
 	/* Nothing was done with it since it was opened, which resets it: VFIO_DEVICE_FLAGS_RESET is
 	 * the kernel's word that this reset worked (vfio_pci_core_enable()). */
 	bool fresh;
-	unsigned int failed_reads;  /* answered with ones because the kernel refused them; */
-	unsigned int failed_region; /* ... the last one's, by index */
-	bool vanished;		   /* the user's finding; decides how it is closed */
+	unsigned int failed_reads;	  /* answered with ones because the kernel refused them; */
+	unsigned int failed_region;	  /* ... the last one's, by index */
+	bool vanished;			  /* the user's finding; decides how it is closed */
 	struct vfio_reset_job *resetting; /* reset.c: begun and not waited for; owned */
 
 	/* Until it is open. */
@@ -106,6 +106,7 @@ bool vfio_device_listed(const struct vfio_device *d);
 int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
 /* Until a reset that was begun (vfio/reset.h) is over; nothing, if there is none. */
 void vfio_reset_wait(struct vfio_device *d);
+void vfio_reset_settle(struct vfio_device *d); /* the same; its result stays for vfio_reset_run() */
 
 /* --- region.c --- */
 /* Fills d->region[index] from VFIO_DEVICE_GET_REGION_INFO: for vfio_device_open(). */

@@ -373,6 +373,15 @@ static void passthru_stop(struct dev *d)
 	if (!p->vd || d->plat->dry_run)
 		return;
 	passthru_quiesce(p);
+	/* Who opens its windows again meanwhile opens none. */
+	pcicfg_put(&p->pd.cfg, PCI_COMMAND, 2, 0);
+}
+
+static int passthru_start(struct dev *d, struct verr *reterr)
+{
+	(void)reterr;
+	container_of(d, struct passthru, pd.dev)->taken = false;
+	return 0;
 }
 
 static void passthru_unrealize(struct dev *d)
@@ -465,6 +474,7 @@ static const struct dev_ops passthru_dev_ops = {
 	.unrealize = passthru_unrealize,
 	.reset_begin = passthru_reset_begin,
 	.reset = passthru_reset,
+	.start = passthru_start,
 	.stop = passthru_stop,
 	.describe = passthru_describe,
 	.recheck = passthru_recheck,

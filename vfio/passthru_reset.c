@@ -139,6 +139,15 @@ void passthru_reset_begin(struct dev *d)
 		vfio_reset_begin(p->vd, &p->reset);
 }
 
+static int settle(void *ctx, struct pcidev *pd)
+{
+	struct passthru *p = ctx;
+
+	if (is_sharing(p, pd))
+		vfio_reset_settle(passthru_of(pd)->vd);
+	return 0;
+}
+
 int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 {
 	struct verr err = { 0 };
@@ -146,7 +155,9 @@ int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 	passthru_quiesce(p);
 	wake(p);
 	choose_reset(p, false);
+	pcibus_walk(p->pd.dev.plat->pci0, settle, p);
 	int r = is_done(p) ? 0 : run_reset(p, &err);
+	vfio_reset_wait(p->vd); /* one that was not needed answers no later reset */
 	p->vd->fresh = p->taken = false;
 	if (r == -EOPNOTSUPP) {
 		log_debug("%s: no reset method; its state survives", p->vd->name);
@@ -156,6 +167,7 @@ int passthru_hw_reset(struct passthru *p, struct verr *reterr)
 		log_debug("%s", err.msg);
 		choose_reset(p, true);
 		p->reset.function = false;
+		pcibus_walk(p->pd.dev.plat->pci0, settle, p);
 		if (p->reset.hot)
 			r = run_reset(p, NULL);
 	}

@@ -185,6 +185,7 @@ struct vfio_reset_job {
 	int fd;
 	struct vfio_pci_hot_reset *hot; /* owned; NULL: VFIO_DEVICE_RESET */
 	pthread_t thread;
+	bool joined;
 	int result;
 };
 
@@ -227,6 +228,16 @@ void vfio_reset_begin(struct vfio_device *d, const struct vfio_reset *r)
 	free(j);
 }
 
+void vfio_reset_settle(struct vfio_device *d)
+{
+	struct vfio_reset_job *j = d->resetting;
+
+	if (j && !j->joined)
+		pthread_join(j->thread, NULL);
+	if (j)
+		j->joined = true;
+}
+
 /* What became of a job that was begun; -EALREADY: of the other kind, or none was. */
 static int job_end(struct vfio_device *d, bool hot)
 {
@@ -234,9 +245,9 @@ static int job_end(struct vfio_device *d, bool hot)
 
 	if (!j)
 		return -EALREADY;
+	vfio_reset_settle(d);
 	d->resetting = NULL;
-	pthread_join(j->thread, NULL);
-	int r = hot == (j->hot != NULL) ? j->result : -EALREADY;
+	int r = hot == (j->hot != NULL) && !passes(j->result) ? j->result : -EALREADY;
 	free(j->hot);
 	free(j);
 	return r;
