@@ -237,19 +237,21 @@ report_append()
 
 report_section()
 {
-	local dir=$1 file rev date seconds job tsv
+	local dir=$1 file rev of date seconds job tsv tsvs=()
 
 	read -r rev date _ < <(sort -k2 "$dir"/*.done | tail -n 1)
 	printf '\n## %s, revision %s\n\n%s.\n\n' "${date%T*}" "$rev" "$(cat "$dir/machine")"
 	printf '| job | passed | failed | skipped | minutes | date |\n|---|--:|--:|--:|--:|---|\n'
 	for file in "$dir"/*.done; do
 		job=$(basename "$file" .done) tsv=${file%.done}.tsv
-		read -r rev date seconds <"$file"
+		read -r of date seconds <"$file"
+		[ "$of" = "$rev" ] || continue # left from an earlier revision
+		tsvs+=("$tsv")
 		printf '| %s | %d | %d | %d | %s | %s |\n' "$job" "$(count "$tsv" passed)" \
 			"$(count "$tsv" failed)" "$(count "$tsv" skipped)" \
 			"$(awk -v s="$seconds" 'BEGIN { printf "%.1f", s / 60 }')" "$date"
 	done
 	for job in Skipped Retried Failed; do
-		list_of "${job,}" "$dir"/*.tsv | sed -e '1i '"\\\\n$job:\\n" -e 's/^  /- /'
+		list_of "${job,}" "${tsvs[@]}" | sed -e '1i '"\\\\n$job:\\n" -e 's/^  /- /'
 	done
 }

@@ -176,14 +176,19 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-bool vdrv_wait(struct vdrv_queue *q, void **ret_cookie, uint32_t *ret_len)
+bool vdrv_wait_for(struct vdrv_queue *q, unsigned int ms, void **ret_cookie, uint32_t *ret_len)
 {
-	for (uint64_t end = now_ms() + 60000; now_ms() < end;) {
+	for (uint64_t end = now_ms() + ms; now_ms() < end;) {
 		if (vdrv_reap(q, ret_cookie, ret_len))
 			return true;
 		loop_turn(q->v->g->loop, 1);
 	}
 	return false;
+}
+
+bool vdrv_wait(struct vdrv_queue *q, void **ret_cookie, uint32_t *ret_len)
+{
+	return vdrv_wait_for(q, 60000, ret_cookie, ret_len);
 }
 
 bool vdrv_wait_needs_reset(struct vdrv *v)

@@ -85,7 +85,8 @@ int vdrv_add(struct vdrv_queue *q, const struct vdrv_seg *seg, unsigned int n_ou
 bool vdrv_kick(struct vdrv_queue *q, bool force);
 /* A used buffer, or false: none yet. */
 bool vdrv_reap(struct vdrv_queue *q, void **ret_cookie, uint32_t *ret_len);
-/* The same, waiting (loop turned) up to 5 seconds. */
+/* The same, waiting (loop turned) up to `ms` milliseconds, and up to a minute. */
+bool vdrv_wait_for(struct vdrv_queue *q, unsigned int ms, void **ret_cookie, uint32_t *ret_len);
 bool vdrv_wait(struct vdrv_queue *q, void **ret_cookie, uint32_t *ret_len);
 /* Waits until the device says it needs a reset. */
 bool vdrv_wait_needs_reset(struct vdrv *v);
