@@ -124,9 +124,13 @@ expect "shard 2: the other half" 0 '^== asan$' '^== lab$' '^== m.b$'
 out=$(printf '%s\n%s\n' "$first" "$out" | grep -cE '^== (gcc|asan|tsan|lab|m\.[abc])$')
 expect "together: each once" 0 '^7$'
 rm "$work/docs/test-report.md"
+printf 'earlier\t2026-01-01T00:00Z\t5\n' >"$work/build2/results/m.z.done"
+printf 'failed\t5\tm z\tof long ago\n' >"$work/build2/results/m.z.tsv"
 run --report "$work/build/results" "$work/build2/results"
 out=$(cat "$work/docs/test-report.md")
 expect "the shards' report is one table of each" 0 '^\| gcc \| ' '^\| m.b \| '
+out=$(grep -c 'm.z' "$work/docs/test-report.md")
+expect "nothing in it of an earlier revision" 0 '^0$'
 run --report "$work"
 expect "no results directory: said" 2 'is not the results directory'
 for arguments in --nonsense --shard "--shard 1/2" "--full --shard 3/2" "--full --shard x" "--jobs 0"; do

@@ -106,7 +106,6 @@ bool vfio_device_listed(const struct vfio_device *d);
 int vfio_device_reset(struct vfio_device *d, struct verr *reterr);
 /* Until a reset that was begun (vfio/reset.h) is over; nothing, if there is none. */
 void vfio_reset_wait(struct vfio_device *d);
-void vfio_reset_settle(struct vfio_device *d); /* the same; its result stays for vfio_reset_run() */
 
 /* --- region.c --- */
 /* Fills d->region[index] from VFIO_DEVICE_GET_REGION_INFO: for vfio_device_open(). */

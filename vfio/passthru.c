@@ -316,8 +316,9 @@ static int unreadable(const struct vfio_device *vd, struct verr *reterr)
 {
 	if (vd->failed_region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return verr_set(reterr, -EIO, "its configuration space can't be read");
-	return verr_set(reterr, -EIO, "its region %u, as VFIO counts, can't be read",
-			vd->failed_region);
+	return verr_set(reterr, -EIO, "its region %u, as VFIO counts, can't be read%s",
+			vd->failed_region,
+			vd->failed_region >= VFIO_N_REGIONS ? "; quirks=off does without" : "");
 }
 
 static void passthru_begin(struct dev *d)

@@ -32,6 +32,8 @@ void vfio_reset_choose(struct vfio_device *d, bool all, struct vfio_reset *ret);
  * for. Meanwhile nothing else may reset the function or what goes with it; the kernel keeps
  * accesses to its configuration space waiting. Without memory or threads: nothing is begun. */
 void vfio_reset_begin(struct vfio_device *d, const struct vfio_reset *r);
+/* As vfio_reset_wait(), but its result stays for vfio_reset_run(). */
+void vfio_reset_settle(struct vfio_device *d);
 /* Climbs down the rungs until one works and the function answers after it. 0; 1 if that was a hot
  * reset, which took its dependents along; -EOPNOTSUPP if there is none; otherwise the sentence
  * names the method that failed, and -EIO one that does not answer any more. */

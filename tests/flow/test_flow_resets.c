@@ -27,20 +27,20 @@ static const struct guest_setup card = {
 	.device = { "vfio-pci,host=" HOST_BDF, "vfio-pci,host=" SOUND_BDF },
 };
 
-static void card_host(void)
+static void hosts(const struct fake_devdesc *first, const struct fake_devdesc *second)
 {
-	hw = fake_zoo_one(&zoo_gpu);
-	other = fake_dev_add(&zoo_gpu_audio, &(struct fake_place){ .bdf = SOUND_BDF,
-								   .group = 14,
-								   .parent = "0000:00:1c.2",
-								   .driver = "vfio-pci" });
+	hw = fake_zoo_one(first);
+	other = fake_dev_add(second, &(struct fake_place){ .bdf = SOUND_BDF,
+							   .group = 14,
+							   .parent = "0000:00:1c.2",
+							   .driver = "vfio-pci" });
 }
 
 static void test_a_bus_is_reset_once_for_all_on_it(void **state)
 {
 	struct verr err = { 0 };
 	(void)state;
-	card_host();
+	hosts(&zoo_gpu, &zoo_gpu_audio);
 	start(&card);
 	assert_int_equal(hot_resets(), 1);
 	unsigned int gpu = fake_dev_resets(hw), sound = fake_dev_resets(other);
@@ -58,11 +58,7 @@ static void test_a_bus_is_reset_once_for_all_on_it(void **state)
 static void test_who_works_is_reset_again(void **state)
 {
 	(void)state;
-	hw = fake_zoo_one(&zoo_nvme);
-	other = fake_dev_add(&zoo_nvme, &(struct fake_place){ .bdf = SOUND_BDF,
-							      .group = 14,
-							      .parent = "0000:00:1c.2",
-							      .driver = "vfio-pci" });
+	hosts(&zoo_nvme, &zoo_nvme);
 	start(&card);
 	struct guest_fn first = guest_find(&g, zoo_nvme.vendor, zoo_nvme.device, 0);
 	struct guest_fn second = guest_find(&g, zoo_nvme.vendor, zoo_nvme.device, 1);
@@ -164,19 +160,10 @@ static struct passthru *nth(unsigned int n)
 }
 
 /* Function 0 can be reset alone; the other, whose turn comes later, takes it along. */
-static void mixed_host(const struct fake_devdesc *second)
-{
-	hw = fake_zoo_one(&zoo_nvme);
-	other = fake_dev_add(second, &(struct fake_place){ .bdf = SOUND_BDF,
-							   .group = 14,
-							   .parent = "0000:00:1c.2",
-							   .driver = "vfio-pci" });
-}
-
 static void test_a_neighbours_reset_does_not_count_once_started(void **state)
 {
 	(void)state;
-	mixed_host(&zoo_gpu_audio);
+	hosts(&zoo_nvme, &zoo_gpu_audio);
 	start(&card);
 	struct guest_fn first = guest_find(&g, zoo_nvme.vendor, zoo_nvme.device, 0);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -194,7 +181,7 @@ static void test_nor_at_a_reboot_after_the_neighbour_left(void **state)
 	};
 	struct verr err = { 0 };
 	(void)state;
-	mixed_host(&zoo_gpu_audio);
+	hosts(&zoo_nvme, &zoo_gpu_audio);
 	start(&apart);
 	machine_lock(g.m);
 	assert_int_equal(machine_unplug(g.m, "snd", true, &err), 0);
@@ -210,7 +197,7 @@ static void test_one_that_was_not_needed_is_waited_for(void **state)
 {
 	struct verr err = { 0 };
 	(void)state;
-	mixed_host(&zoo_nvme);
+	hosts(&zoo_nvme, &zoo_nvme);
 	start(&card);
 	fake_fault_add(&(struct fake_fault){ .request = VFIO_DEVICE_RESET,
 					     .path = "*" HOST_BDF "*",
@@ -245,7 +232,7 @@ static void test_nobodys_windows_open_before_a_reset_that_reaches_it(void **stat
 			    "vfio-pci,host=" SOUND_BDF },
 	};
 	(void)state;
-	mixed_host(&zoo_gpu_audio);
+	hosts(&zoo_nvme, &zoo_gpu_audio);
 	fake_dev_add(&zoo_bridge, &(struct fake_place){ .bdf = "0000:00:1c.4", .group = 4 });
 	fake_dev_add(&zoo_no_flr, &(struct fake_place){ .bdf = OTHER_BDF,
 							.group = 21,
@@ -295,11 +282,7 @@ static void test_who_leaves_next_has_no_windows(void **state)
 	};
 	struct verr err = { 0 };
 	(void)state;
-	hw = fake_zoo_one(&zoo_no_flr);
-	other = fake_dev_add(&zoo_gpu_audio, &(struct fake_place){ .bdf = SOUND_BDF,
-								   .group = 14,
-								   .parent = "0000:00:1c.2",
-								   .driver = "vfio-pci" });
+	hosts(&zoo_no_flr, &zoo_gpu_audio);
 	start(&c);
 	struct guest_fn first = guest_find(&g, zoo_no_flr.vendor, zoo_no_flr.device, 0);
 	guest_command(first, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);

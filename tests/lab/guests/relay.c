@@ -35,8 +35,10 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	int in = connected(argv[1], 5001), out = connected(argv[1], 5002);
-	if (read(out, block, 1) != 1)
-		die("no greeting");
+	if (read(out, block, 1) != 1) {
+		fprintf(stderr, "%s port 5002 does not greet\n", argv[1]);
+		return 1;
+	}
 	for (;;) {
 		ssize_t n = read(in, block, sizeof(block));
 		if (n == 0)
